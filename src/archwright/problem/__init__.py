@@ -1,0 +1,28 @@
+"""Records, settings and contracts: what every layer agrees on. No torch."""
+
+from archwright.problem.problem import Problem, trial_seed
+from archwright.problem.protocols import Cost, Evaluator, GraphLike, Space, Strategy
+from archwright.problem.records import Architecture, Fidelity, Measurement, Proposal, Shape, Signature, Status, Trial
+from archwright.problem.settings import MINIMISED, Budget, Constraint, Objective
+
+__all__ = [
+    "MINIMISED",
+    "Architecture",
+    "Budget",
+    "Constraint",
+    "Cost",
+    "Evaluator",
+    "Fidelity",
+    "GraphLike",
+    "Measurement",
+    "Objective",
+    "Problem",
+    "Proposal",
+    "Shape",
+    "Signature",
+    "Space",
+    "Status",
+    "Strategy",
+    "Trial",
+    "trial_seed",
+]

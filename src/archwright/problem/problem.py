@@ -1,0 +1,84 @@
+"""The problem a strategy is asked to solve."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property, lru_cache
+from typing import Any
+
+from archwright.errors import ArchwrightError
+from archwright.problem.protocols import Cost, GraphLike, Space
+from archwright.problem.records import Architecture, Fidelity, Signature, Trial
+from archwright.problem.settings import Budget, Constraint, Objective
+
+_STATIC = frozenset(Cost.__struct_fields__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """A space, a task's signature, objectives, constraints, a budget and a seed.
+
+    Attributes:
+        space: Where architectures come from.
+        signature: Input shapes and output sizes of every network.
+        objectives: What matters, the most important first.
+        constraints: Bounds every answer must satisfy. Those on costs (params, flops, activation_bytes) are known before training.
+        budget: What may be spent.
+        seed: One seed gives one search.
+        fidelity: The full fidelity of the search; strategies may propose less.
+        workers: How many evaluations run at once.
+        settings: What else a strategy may want to know, JSON values only.
+    """
+
+    space: Space
+    signature: Signature
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+    budget: Budget = Budget(trials=100)
+    seed: int = 0
+    fidelity: Fidelity = Fidelity()
+    workers: int = 1
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def graph(self, architecture: Architecture) -> GraphLike:
+        """The network of an architecture, cached."""
+        return self._graphs(architecture)
+
+    @cached_property
+    def _graphs(self) -> Any:
+        return lru_cache(maxsize=256)(lambda architecture: self.space.graph(architecture, self.signature))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def feasible(self, architecture: Architecture) -> bool:
+        """Whether the architecture satisfies every constraint that is known before training."""
+        static = [constraint for constraint in self.constraints if constraint.metric in _STATIC]
+        if not static:
+            return True
+        costs = self.graph(architecture).cost.as_dict()
+        return all(constraint.holds(costs[constraint.metric]) for constraint in static)
+
+    def score(self, trial: Trial) -> float | None:
+        """The first objective's final value, more being better; ``None`` where there is none or a constraint is broken."""
+        objective = self.objectives[0]
+        value = trial.value(objective.metric)
+        if value is None or value != value:
+            return None
+        for constraint in self.constraints:
+            measured = trial.value(constraint.metric)
+            if measured is not None and not constraint.holds(measured):
+                return None
+        return objective.score(value)
+
+
+def trial_seed(problem: Problem, trial: int) -> int:
+    """The seed of a trial's evaluation, a function of the problem's seed and the trial's number."""
+    from numpy.random import SeedSequence
+
+    if trial < 0:
+        raise ArchwrightError(f"Got the trial number {trial}; expected 0 or more.")
+    return int(SeedSequence([problem.seed, trial]).generate_state(1)[0])

@@ -1,0 +1,111 @@
+"""The contracts between the layers: what a space, a strategy and an evaluator promise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+
+from archwright.problem.records import Architecture, Measurement, Proposal, Signature, Trial
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a network costs, for one sample.
+
+    Attributes:
+        params: Trainable parameters.
+        flops: Floating-point operations of one forward pass (two for each multiply-add).
+        activation_bytes: Bytes of all intermediate results of one forward pass in float32, as kept for the backward pass.
+    """
+
+    params: int
+    flops: int
+    activation_bytes: int
+
+    def as_dict(self) -> dict[str, float]:
+        """The costs as metric values."""
+        return {"params": float(self.params), "flops": float(self.flops), "activation_bytes": float(self.activation_bytes)}
+
+
+class GraphLike(Protocol):
+    """What the layers above need of a graph without importing it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the function family: equal for isomorphic graphs."""
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters, FLOPs and activation memory."""
+
+
+@runtime_checkable
+class Space(Protocol):
+    """A set of architectures that can be drawn from, varied and turned into graphs."""
+
+    @property
+    def name(self) -> str:
+        """Name for people, for example ``"cnn"``."""
+
+    @property
+    def size(self) -> int:
+        """Exact number of architectures."""
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draws an architecture."""
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
+        """A different architecture that differs in one choice (and in those it activates)."""
+
+    def crossover(self, first: Architecture, second: Architecture, rng: np.random.Generator) -> Architecture:
+        """An architecture that takes each choice from one of two parents."""
+
+    def neighbours(self, architecture: Architecture) -> Iterator[Architecture]:
+        """All architectures one choice away."""
+
+    def encode(self, architecture: Architecture) -> np.ndarray:
+        """A float vector of fixed length: one-hot by choice, zeros where a choice is inactive."""
+
+    def describe(self, architecture: Architecture) -> tuple[tuple[str, str], ...]:
+        """The choices for people: ``(address, label of the option)``."""
+
+    def validate(self, architecture: Architecture) -> None:
+        """Raises ``ArchitectureError`` where the architecture does not belong to the space."""
+
+    def graph(self, architecture: Architecture, signature: Signature) -> GraphLike:
+        """The network that the choices denote."""
+
+
+class ProblemLike(Protocol):
+    """See :class:`archwright.problem.Problem`."""
+
+
+class Strategy(Protocol):
+    """A pure search strategy; its state is the fold of ``tell`` over the trials.
+
+    A state is immutable: ``tell`` returns a new one. ``tell`` hears of each trial when it starts (status ``running``), at each measurement
+    (``running`` with one more measurement), and when it is done. ``ask`` only reads; asking again is batching: the caller tells the pending
+    trial before it asks for the next.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name as users type it, for example ``"evolution"``."""
+
+    def init(self, problem: Any) -> Any:
+        """The state before any trial."""
+
+    def tell(self, state: Any, problem: Any, trial: Trial) -> Any:
+        """The state after hearing of a trial."""
+
+    def ask(self, state: Any, problem: Any, rng: np.random.Generator) -> Proposal | None:
+        """The next proposal, or ``None``: nothing until another ``tell``."""
+
+
+class Evaluator(Protocol):
+    """Measures a proposal. Any function of this form is one."""
+
+    def __call__(self, proposal: Proposal, problem: Any, seed: int) -> Iterator[Measurement] | Measurement | Mapping[str, float] | float:
+        """Yields measurements, the last one final; a plain function may return one measurement, a mapping of metrics or one number."""
