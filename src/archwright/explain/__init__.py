@@ -1,0 +1,29 @@
+"""Explanations of a run, computed from its trials alone: no torch, no clock, no randomness of its own."""
+
+from archwright.explain.importance import Importance, Mattered, Option, importance
+from archwright.explain.lineage import Edit, Explanation, Step, headline, show_fidelity, show_gain, why
+from archwright.explain.progress import Point, Progress, progress
+from archwright.explain.trials import Failures, failures, fidelity, metric_value, purpose, ranking
+
+__all__ = [
+    "Edit",
+    "Explanation",
+    "Failures",
+    "Importance",
+    "Mattered",
+    "Option",
+    "Point",
+    "Progress",
+    "Step",
+    "failures",
+    "fidelity",
+    "headline",
+    "importance",
+    "metric_value",
+    "progress",
+    "purpose",
+    "ranking",
+    "show_fidelity",
+    "show_gain",
+    "why",
+]

@@ -1,0 +1,64 @@
+"""How the best result grew with the effort spent, for the search and for the random baseline that ran beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from archwright.explain.trials import metric_value, purpose
+from archwright.problem import Problem, Trial
+
+
+class Point(msgspec.Struct, frozen=True):
+    """The state of one arm after one of its evaluations.
+
+    Attributes:
+        trial: The trial that was evaluated.
+        evaluations: Evaluations of this arm so far, those that failed included, reused results not.
+        seconds: Seconds of evaluation this arm has spent so far, summed over workers.
+        value: That trial's metric value; ``None`` where it has none or breaks a constraint.
+        best: The best value of the arm so far; ``None`` before the first.
+    """
+
+    trial: int
+    evaluations: int
+    seconds: float
+    value: float | None
+    best: float | None
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Best-so-far curves, each over the effort spent on its own arm, so that both can be read at equal effort.
+
+    Attributes:
+        metric: The first objective's metric.
+        search: The strategy's trials, in the order of proposal.
+        baseline: Those drawn at random.
+    """
+
+    metric: str
+    search: tuple[Point, ...]
+    baseline: tuple[Point, ...]
+
+
+def progress(trials: Iterable[Trial], problem: Problem) -> Progress:
+    """The curves of a run, from its folded trials. Trials still running are left out."""
+    arms: dict[str, list[Point]] = {"search": [], "baseline": []}
+    for trial in trials:
+        if trial.done and purpose(trial) in arms:
+            arm = arms[purpose(trial)]
+            arm.append(_next(arm[-1] if arm else None, trial, problem))
+    return Progress(problem.objectives[0].metric, tuple(arms["search"]), tuple(arms["baseline"]))
+
+
+def _next(last: Point | None, trial: Trial, problem: Problem) -> Point:
+    objective = problem.objectives[0]
+    value = metric_value(trial, problem) if problem.score(trial) is not None else None
+    best = last.best if last else None
+    if value is not None and (best is None or objective.score(value) > objective.score(best)):
+        best = value
+    reused = trial.status == "duplicate"
+    evaluations = (last.evaluations if last else 0) + (0 if reused else 1)
+    seconds = (last.seconds if last else 0.0) + (0.0 if reused else trial.seconds)
+    return Point(trial.id, evaluations, seconds, value, best)

@@ -1,0 +1,90 @@
+"""Search strategies: pure, with immutable states, without torch. One file each.
+
+A package brings its own by an entry point of the group ``archwright.strategies`` that names a class: a frozen dataclass
+whose fields are its options and whose docstring's first line says what it is and where it comes from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from archwright.errors import StrategyError, closest
+from archwright.problem import Strategy
+from archwright.strategies.auto import Auto
+from archwright.strategies.evolution import Evolution
+from archwright.strategies.halving import Halving
+from archwright.strategies.random import Random
+
+__all__ = ["Auto", "Evolution", "Halving", "Random", "get_strategy", "list_strategies"]
+
+GROUP = "archwright.strategies"
+_BUILT_IN: dict[str, type[Any]] = {kind.name: kind for kind in (Auto, Evolution, Halving, Random)}
+
+
+def get_strategy(name: str, **options: Any) -> Strategy:
+    """The strategy of that name with these options.
+
+    An option that takes a strategy, such as the proposer of ``halving``, also takes its name.
+
+    Raises:
+        StrategyError: Where the name or an option is unknown, or an option's value is not allowed.
+
+    >>> get_strategy("evolution", population=10, sample=3)
+    Evolution(population=10, sample=3, replacement=True)
+    """
+    kind = _load(name)
+    defaults = _options(kind)
+    if unknown := sorted(set(options) - set(defaults)):
+        listed = ", ".join(f"{option}={default!r}" for option, default in defaults.items()) or "none"
+        raise StrategyError(
+            f"The strategy {name!r} has no option {unknown[0]!r}. Its options and their defaults: {listed}."
+        )
+    for option, value in options.items():
+        default = defaults[option]
+        if isinstance(value, str) and callable(getattr(default, "ask", None)):
+            options[option] = get_strategy(value)
+        elif isinstance(default, bool | int | float | str) and not _fits(value, default):
+            expected = type(default).__name__
+            raise StrategyError(
+                f"Got {option}={value!r} for the strategy {name!r}; expected {expected}, default {default!r}."
+            )
+    return cast(Strategy, kind(**options))
+
+
+def list_strategies() -> dict[str, str]:
+    """Name of every strategy, with one line on what it is and where it comes from."""
+    kinds = {name: _BUILT_IN.get(name) for name in sorted({*_BUILT_IN, *entry_points(group=GROUP).names})}
+    return {name: ((kind or _load(name)).__doc__ or "").strip().split("\n")[0] for name, kind in kinds.items()}
+
+
+def _load(name: str) -> type[Any]:
+    """The class of a strategy, built in or from an entry point."""
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    plugins = entry_points(group=GROUP)
+    if name not in plugins.names:
+        raise StrategyError(f"Got the strategy {name!r}. {closest(name, {*_BUILT_IN, *plugins.names})}")
+    plugin = plugins[name]
+    try:
+        return cast("type[Any]", plugin.load())
+    except (ImportError, AttributeError) as error:
+        raise StrategyError(
+            f"The strategy {name!r} of the entry point {plugin.value!r} cannot be loaded: {error}."
+        ) from error
+
+
+def _options(kind: type[Any]) -> dict[str, Any]:
+    """The options of a strategy and their defaults."""
+    found = {}
+    for field in dataclasses.fields(kind):
+        found[field.name] = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return found
+
+
+def _fits(value: object, default: bool | int | float | str) -> bool:
+    """Whether a value has the type of a default; an integer will do for a float, but a truth value not for a number."""
+    if isinstance(value, bool) or isinstance(default, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    return isinstance(value, type(default)) or (isinstance(default, float) and isinstance(value, int))

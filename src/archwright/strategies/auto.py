@@ -1,0 +1,166 @@
+"""The default strategy: evolution under halving, scaled to the budget and to the measured speed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from archwright.problem import Fidelity, Problem, Proposal, Trial
+from archwright.strategies.evolution import Evolution
+from archwright.strategies.plan import Amount, Plan, Speed, cost, limits, make_plan
+from archwright.strategies.rungs import Rungs, RungsState, ladder, promoted_from
+
+ETA = 3
+RUNGS = 4
+PROBE_EPOCHS = 2
+"""The first trials have so many epochs at least, so that the cost of starting can be told from that of an epoch."""
+FINISH = 0.1
+"""Share of the budget that, at the end, goes to bringing the best to the top and to nothing else."""
+
+
+class AutoState(msgspec.Struct, frozen=True):
+    """What the default strategy knows.
+
+    Attributes:
+        rungs: State of halving.
+        plan: How the budget is used; ``None`` until the speed is known.
+        speeds: Speeds of the first trials, kept until then.
+        spent: What its trials have cost: seconds of those done, number and epochs of those started.
+    """
+
+    rungs: RungsState
+    plan: Plan | None
+    speeds: tuple[Speed, ...] = ()
+    spent: Amount = Amount()
+
+
+@dataclasses.dataclass(frozen=True)
+class Auto:
+    """Aging evolution under asynchronous halving, scaled to budget and speed. arXiv 1802.01548, 1810.05934.
+
+    It goes through phases, and each proposal says which it belongs to and on what numbers it rests.
+
+    - ``probe``, only where time is limited: a few random architectures are trained for a few epochs, and their speed
+      decides the plan: where in the ladder of fidelities new architectures start, where it ends, and how large the
+      population is (:func:`~archwright.strategies.plan.make_plan`). Under limits in trials or epochs nothing depends on
+      time, and the search is the same on any machine.
+    - ``explore`` and ``promote``: :class:`~archwright.strategies.Halving` over :class:`~archwright.strategies.Evolution`.
+    - ``finish``: in the last tenth of the budget the best that wait below are trained to the top, so that the answer is
+      chosen among many fully trained networks; what starts at the bottom now would not get there.
+
+    Under a limit in trials alone a short trial costs as much as a long one, so that all are long and there is no halving.
+    """
+
+    name = "auto"
+
+    def init(self, problem: Problem) -> AutoState:
+        """Empty rungs, and a plan where it depends on no speed."""
+        limit, levels = limits(problem), _levels(problem)
+        plan = None if math.isfinite(limit.seconds) else make_plan(levels, ETA, limit, Speed())
+        return AutoState(_engine(levels, plan).init(problem), plan)
+
+    def tell(self, state: AutoState, problem: Problem, trial: Trial) -> AutoState:
+        """Files the trial, counts what it cost, and makes the plan once the speed is known."""
+        levels = _levels(problem)
+        rungs = _engine(levels, state.plan).tell(state.rungs, problem, trial)
+        spent = _spend(state, levels, trial)
+        plan, speeds = state.plan, state.speeds
+        if plan is None:
+            if trial.status == "finished" and trial.measurements and spent.seconds > state.spent.seconds:
+                speeds = (*speeds, Speed.of(trial, trial.proposal.fidelity or problem.fidelity))
+            limit = limits(problem)
+            if len(speeds) >= max(4, 2 * problem.workers) or (speeds and spent.seconds > 0.15 * limit.seconds):
+                plan, speeds = make_plan(levels, ETA, limit, Speed.mean(speeds)), ()
+                if plan.entry != _probe(levels):
+                    rungs = msgspec.structs.replace(rungs, proposer=Evolution().init(problem))
+        return AutoState(rungs, plan, speeds, spent)
+
+    def ask(self, state: AutoState, problem: Problem, rng: np.random.Generator) -> Proposal | None:
+        """A promotion that is due, else a new architecture; near the end a promotion to the top.
+
+        Raises:
+            StrategyError: Where the constraints exclude (nearly) all of the space.
+        """
+        levels = _levels(problem)
+        engine = _engine(levels, state.plan)
+        due = engine.promotion(state.rungs)
+        if due is not None:
+            return _because(due, "promote", levels, state)
+        if (
+            state.plan is not None
+            and (source := _to_finish(state, levels, limits(problem), problem.workers)) is not None
+        ):
+            return _because(engine.promote(state.rungs, source, state.plan.top), "finish", levels, state)
+        new = engine.propose(state.rungs, problem, rng)
+        return None if new is None else _because(new, "probe" if state.plan is None else "explore", levels, state)
+
+
+def _levels(problem: Problem) -> tuple[Fidelity, ...]:
+    return ladder(problem.fidelity, ETA, RUNGS)
+
+
+def _probe(levels: tuple[Fidelity, ...]) -> int:
+    """The lowest rung with enough epochs to measure the speed, else the highest."""
+    return next((level for level, fidelity in enumerate(levels) if fidelity.epochs >= PROBE_EPOCHS), len(levels) - 1)
+
+
+def _engine(levels: tuple[Fidelity, ...], plan: Plan | None) -> Rungs:
+    """Halving as planned; before there is a plan, random draws at the lowest rung."""
+    if plan is None:
+        return Rungs(Evolution(population=100), ETA, levels, _probe(levels), _probe(levels))
+    return Rungs(Evolution(population=plan.population, sample=plan.sample), ETA, levels, plan.entry, plan.top)
+
+
+def _epochs(levels: tuple[Fidelity, ...], proposal: Proposal) -> float:
+    """Epochs over all the data that a proposal adds to what it continues from."""
+    source = promoted_from(proposal) if proposal.resume is not None else None
+    total = (proposal.fidelity or levels[-1]).cost
+    return total if source is None else total - levels[source].cost
+
+
+def _spend(state: AutoState, levels: tuple[Fidelity, ...], trial: Trial) -> Amount:
+    """What is spent after hearing of a trial; a duplicate costs nothing."""
+    spent = state.spent
+    new = trial.id > state.rungs.heard
+    once = Amount(0.0, 1.0, _epochs(levels, trial.proposal))
+    if new:
+        spent = spent.plus(once)
+    if trial.done and (new or any(item.trial == trial.id for item in state.rungs.running)):
+        spent = spent.plus(Amount(trial.seconds))
+        if trial.status == "duplicate":
+            spent = spent.plus(once, times=-1.0)
+    return spent
+
+
+def _to_finish(state: AutoState, levels: tuple[Fidelity, ...], limit: Amount, workers: int) -> int | None:
+    """The rung whose best is to be trained to the top, where the end is near; the highest that has any."""
+    plan = state.plan
+    if plan is None:
+        return None
+    waiting = [level for level in range(plan.entry, plan.top) if state.rungs.rungs[level].waiting]
+    if not waiting:
+        return None
+    source = waiting[-1]
+    last = cost(levels[plan.top].cost - levels[source].cost, plan.speed)
+    return source if state.spent.plus(last, times=workers).within(limit) <= 1.0 / (1.0 - FINISH) else None
+
+
+def _because(proposal: Proposal, phase: str, levels: tuple[Fidelity, ...], state: AutoState) -> Proposal:
+    """The proposal with its phase and the numbers of the plan."""
+    why: dict[str, Any] = {**proposal.why, "phase": phase}
+    if state.plan is not None:
+        why["plan"] = {
+            "epochs": [fidelity.epochs for fidelity in levels[state.plan.entry : state.plan.top + 1]],
+            "candidates": round(state.plan.candidates),
+            "finalists": round(state.plan.finalists),
+            "population": state.plan.population,
+            "sample": state.plan.sample,
+        }
+        if state.plan.speed.epoch > 0:
+            why["plan"]["start_seconds"] = round(state.plan.speed.start, 4)
+            why["plan"]["epoch_seconds"] = round(state.plan.speed.epoch, 4)
+    return msgspec.structs.replace(proposal, why=why)

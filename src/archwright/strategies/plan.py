@@ -1,0 +1,150 @@
+"""How the default strategy divides a budget: which rungs, how large a population."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from archwright.problem import Fidelity, Problem, Trial
+
+EXPLORE = 250
+"""Rungs are added until so many new architectures can be tried."""
+CANDIDATES = 12
+FINALISTS = 3
+"""The highest rung is one that lets so many architectures be tried, and so many of them reach it."""
+
+
+class Speed(msgspec.Struct, frozen=True):
+    """Seconds a trial takes on one worker: some to start, and some for each epoch over all the training data."""
+
+    start: float = 0.0
+    epoch: float = 0.0
+
+    @classmethod
+    def of(cls, trial: Trial, fidelity: Fidelity) -> Speed:
+        """The speed of a finished trial that started from scratch; its start is seen where it measured several epochs."""
+        first, last = trial.measurements[0], trial.measurements[-1]
+        total = float(trial.seconds or last.seconds)
+        if last.epoch > first.epoch and last.seconds > first.seconds:
+            epoch = float(last.seconds - first.seconds) / (last.epoch - first.epoch) / fidelity.share
+            return cls(max(0.0, total - epoch * fidelity.cost), epoch)
+        return cls(0.0, total / fidelity.cost)
+
+    @classmethod
+    def mean(cls, speeds: tuple[Speed, ...]) -> Speed:
+        """The mean of several speeds."""
+        count = max(1, len(speeds))
+        return cls(sum(speed.start for speed in speeds) / count, sum(speed.epoch for speed in speeds) / count)
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """What is limited or spent; infinite where there is no limit.
+
+    Attributes:
+        seconds: Seconds of work, summed over the workers.
+        trials: Trials that train something.
+        epochs: Epochs over all the training data.
+    """
+
+    seconds: float = 0.0
+    trials: float = 0.0
+    epochs: float = 0.0
+
+    def plus(self, other: Amount, times: float = 1.0) -> Amount:
+        """The sum with another amount, taken several times."""
+        return Amount(
+            self.seconds + times * other.seconds, self.trials + times * other.trials, self.epochs + times * other.epochs
+        )
+
+    def within(self, limit: Amount) -> float:
+        """How many times this amount fits into the limit."""
+        pairs = ((self.seconds, limit.seconds), (self.trials, limit.trials), (self.epochs, limit.epochs))
+        return min((most / used for used, most in pairs if used > 0), default=math.inf)
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How a budget is used.
+
+    Attributes:
+        entry: Rung where new architectures start.
+        top: Highest rung.
+        candidates: How many new architectures the budget is expected to try.
+        finalists: How many of them are expected to reach the top.
+        population: Size of evolution's population.
+        sample: Size of its tournaments.
+        speed: The speed it rests on.
+    """
+
+    entry: int
+    top: int
+    candidates: float
+    finalists: float
+    population: int
+    sample: int
+    speed: Speed = Speed()
+
+
+def limits(problem: Problem) -> Amount:
+    """What the strategy may spend: the budget, less the time for the end and the share of the random baseline.
+
+    ``problem.settings`` may say both: ``search_seconds``, the wall seconds for searching, and ``baseline``, a share in [0, 1).
+    """
+    budget, own = problem.budget, 1.0 - float(problem.settings.get("baseline", 0.0))
+    seconds = problem.settings.get("search_seconds", budget.seconds)
+    return Amount(
+        math.inf if seconds is None else own * float(seconds) * problem.workers,
+        math.inf if budget.trials is None else own * budget.trials,
+        math.inf if budget.epochs is None else own * budget.epochs,
+    )
+
+
+def cost(epochs: float, speed: Speed) -> Amount:
+    """What a trial costs that trains for so many epochs over all the data."""
+    return Amount(speed.start + epochs * speed.epoch, 1.0, epochs)
+
+
+def make_plan(levels: tuple[Fidelity, ...], eta: int, limit: Amount, speed: Speed) -> Plan:
+    """Divides a budget.
+
+    The highest rung is the full fidelity, or the highest that still lets 3 of 12 architectures reach it. Below it stand as many rungs as it
+    takes to try 250 architectures, at least one and no more than leave 3 finalists; none where they would not let more
+    architectures be tried, as when the number of trials is what is limited.
+    """
+    enough = min(CANDIDATES, math.floor(limit.trials)) if math.isfinite(limit.trials) else CANDIDATES
+    for top in range(len(levels) - 1, -1, -1):
+        tried = {entry: _candidates(levels[entry : top + 1], eta, limit, speed) for entry in range(top + 1)}
+        allowed = [
+            entry
+            for entry, count in tried.items()
+            if count >= enough and (count / eta ** (top - entry) >= FINALISTS or entry == top)
+        ]
+        if allowed or top == 0:
+            entry = _entry(top, allowed or [0], tried)
+            return _plan(entry, top, tried[entry], eta, speed)
+    raise AssertionError("a ladder has at least one rung")
+
+
+def _entry(top: int, allowed: list[int], tried: dict[int, float]) -> int:
+    """The highest rung, but one, that lets enough architectures be tried; else the one that lets most."""
+    if top in allowed and tried[top] >= max(tried.values()):
+        return top
+    deep = [entry for entry in allowed if entry < top] or allowed
+    enough = [entry for entry in deep if tried[entry] >= EXPLORE]
+    return max(enough) if enough else max(deep, key=lambda entry: tried[entry])
+
+
+def _candidates(rungs: tuple[Fidelity, ...], eta: int, limit: Amount, speed: Speed) -> float:
+    """How many new architectures a budget can try, the best 1/eta of each rung being trained further."""
+    one, before = Amount(), 0.0
+    for index, fidelity in enumerate(rungs):
+        one = one.plus(cost(fidelity.cost - before, speed), times=eta**-index)
+        before = fidelity.cost
+    return one.within(limit)
+
+
+def _plan(entry: int, top: int, candidates: float, eta: int, speed: Speed) -> Plan:
+    candidates = min(candidates, 1e6)
+    population = max(4, min(50, round(1.5 * math.sqrt(candidates))))
+    sample = max(2, population // 2)
+    return Plan(entry, top, candidates, candidates / eta ** (top - entry), population, sample, speed)

@@ -1,0 +1,274 @@
+"""Turns raw inputs into what a network takes, and its outputs into answers, as a JSON record says.
+
+This file stands alone: it needs numpy, and Pillow where images are files. Its source travels with exported networks.
+
+The record of an image task holds ``channels``, ``size`` (height, width), ``layout`` of raw arrays (NHW, NHWC or NCHW), ``dtype``
+(``uint8`` or ``float32``) and ``scale``, ``mean``, ``std`` (per channel, after division by the scale): x = (raw / scale - mean) / std.
+The record of a table holds ``width`` (raw columns) and ``columns``: numbers (missing: the median; then standardised; with an indicator
+of what was missing where the training rows had such) and categories (one-hot; unknown ones are all zero, or "other" where there is one).
+All numbers in it come from the training rows alone.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MISSING = frozenset(
+    [
+        "",
+        "?",
+        "NA",
+        "N/A",
+        "n/a",
+        "nan",
+        "NaN",
+        "NAN",
+        "-nan",
+        "null",
+        "NULL",
+        "None",
+        "none",
+        "<NA>",
+        "NaT",
+        "#N/A",
+        "#NA",
+    ]
+)
+"""Texts of a table's cells that mean: no value."""
+
+IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"))
+"""Endings of the names of image files."""
+
+_TRUTHS = {"true": 1.0, "false": 0.0}
+
+
+def apply(record: Mapping[str, Any], raw: Any) -> np.ndarray:
+    """What the network takes, float32 of shape ``(n, *input shape)``.
+
+    Args:
+        record: The task's record.
+        raw: Images: a path, a PIL image, a list of either, or an array in the record's layout (with or without the batch
+            dimension). Tables: a DataFrame, a mapping from column name to values, a list of such rows, or a 2-D array.
+
+    Raises:
+        ValueError: Where the raw input does not fit the record.
+    """
+    if record["modality"] == "image":
+        return normalise(record, pixels(record, raw))
+    return table(record, raw)
+
+
+def predictions(record: Mapping[str, Any], outputs: np.ndarray) -> np.ndarray:
+    """The network's outputs as answers: names of classes, or values in the target's own units, shape ``(n,)``."""
+    target = record["target"]
+    if target["kind"] == "classification":
+        names: np.ndarray = np.asarray(target["classes"], dtype=object)[np.asarray(outputs).argmax(axis=1)]
+        return names
+    values: np.ndarray = np.asarray(outputs, dtype=np.float64).reshape(len(outputs))
+    return values * float(target["std"]) + float(target["mean"])
+
+
+def read(record: Mapping[str, Any], path: str | Path) -> Any:
+    """Raw input from a file or folder: an image, a folder of images (sorted by name), a CSV file or an ``.npy`` array."""
+    path = Path(path)
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    if path.suffix.lower() == ".npy":
+        array: np.ndarray = np.load(path, allow_pickle=False)
+        return array
+    if record["modality"] == "image":
+        return [path]
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        delimiter = separator(file.readline())
+        file.seek(0)
+        header, *rows = [row for row in csv.reader(file, delimiter=delimiter, skipinitialspace=True) if row]
+    return {name or f"Unnamed: {i}": [row[i] for row in rows] for i, name in enumerate(header)}
+
+
+def separator(header: str) -> str:
+    """What separates the cells of a CSV file with this first line: the most frequent of comma, semicolon and tabulator."""
+    return max(",;\t", key=header.count)
+
+
+# Images
+
+
+def normalise(record: Mapping[str, Any], images: np.ndarray) -> np.ndarray:
+    """Pixels ``(n, C, H, W)`` scaled and standardised per channel, float32 of the same shape."""
+    mean, std = np.asarray(record["mean"], dtype=np.float64), np.asarray(record["std"], dtype=np.float64)
+    factor = (1.0 / (record["scale"] * std)).astype(np.float32)[:, None, None]
+    offset = (mean / std).astype(np.float32)[:, None, None]
+    x = np.empty(images.shape, dtype=np.float32)
+    np.multiply(images, factor, out=x, dtype=np.float32, casting="unsafe")
+    x -= offset
+    return x
+
+
+def pixels(record: Mapping[str, Any], raw: Any) -> np.ndarray:
+    """Raw images as uint8 or float32 of shape ``(n, C, H, W)``, read and resized but not yet scaled."""
+    height, width = record["size"]
+    if is_file(raw):
+        raw = [raw]
+    if isinstance(raw, Sequence) and len(raw) > 0 and is_file(raw[0]):
+        return np.stack([read_image(file, record["channels"], height, width) for file in raw])
+    images = to_nchw(np.asarray(raw), record["layout"], record["dtype"])
+    if images.shape[1] != record["channels"]:
+        raise ValueError(
+            f"Got images of {images.shape[1]} channels; expected {record['channels']} in the layout {record['layout']}."
+        )
+    return resize(images, height, width)
+
+
+def is_file(raw: Any) -> bool:
+    """Whether this is one image file or PIL image, not an array."""
+    return isinstance(raw, str | Path) or hasattr(raw, "getbands")
+
+
+def to_nchw(images: np.ndarray, layout: str, dtype: str) -> np.ndarray:
+    """A batch of raw images (or one image) as ``(n, C, H, W)``; whole numbers are stored in ``dtype``, others as float32."""
+    if images.ndim == len(layout) - 1:
+        images = images[None]
+    if images.ndim != len(layout):
+        raise ValueError(f"Got an array of shape {images.shape}; expected images in the layout {layout}.")
+    if images.dtype != np.uint8 or dtype != "uint8":
+        images = images.astype(dtype if images.dtype.kind in "biu" else np.float32)
+    return images[:, None] if layout == "NHW" else images.transpose(0, 3, 1, 2) if layout == "NHWC" else images
+
+
+def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Images ``(n, C, H, W)`` at another size (bilinear, antialiased); the same array where they have it."""
+    if images.shape[2:] == (height, width):
+        return images
+    from PIL import Image
+
+    planes = [
+        np.asarray(Image.fromarray(p).resize((width, height), Image.Resampling.BILINEAR))
+        for image in images
+        for p in image
+    ]
+    return np.stack(planes).reshape(*images.shape[:2], height, width)
+
+
+def read_image(file: Any, channels: int, height: int, width: int) -> np.ndarray:
+    """One image file (or PIL image) as uint8 ``(channels, height, width)``: turned upright, on white where transparent, resized."""
+    from PIL import Image, ImageOps
+
+    picture = file if hasattr(file, "getbands") else Image.open(file)
+    try:
+        picture.draft(None, (2 * max(height, width),) * 2)
+        upright = ImageOps.exif_transpose(picture)
+        if upright.mode.startswith("I"):
+            upright = Image.fromarray((np.clip(np.asarray(upright, dtype=np.float64), 0, 65535) / 257).astype(np.uint8))
+        if upright.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in upright.info:
+            upright = upright.convert("RGBA")
+            white = Image.new("RGBA", upright.size, "white")
+            upright = Image.alpha_composite(white, upright)
+        plain = upright.convert("L" if channels == 1 else "RGB")
+    finally:
+        if picture is not file:
+            picture.close()
+    if plain.size != (width, height):
+        plain = plain.resize((width, height), Image.Resampling.BILINEAR)
+    array = np.asarray(plain, dtype=np.uint8)
+    return array[None] if channels == 1 else array.transpose(2, 0, 1)
+
+
+# Tables
+
+
+def table(record: Mapping[str, Any], raw: Any) -> np.ndarray:
+    """Rows of a table as float32 ``(n, features)``."""
+    values_of = _columns(record, raw)
+    features: list[np.ndarray] = []
+    for column in record["columns"]:
+        values = values_of(column)
+        features += _numbers(column, values) if column["kind"] == "number" else _categories(column, values)
+    return np.stack(features, axis=1)
+
+
+def _columns(record: Mapping[str, Any], raw: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """How to get the values of a column from raw rows."""
+    if isinstance(raw, Sequence) and len(raw) > 0 and isinstance(raw[0], Mapping):
+        return lambda column: [row.get(column["name"]) for row in raw]
+    if hasattr(raw, "keys"):
+        keys = {str(key): key for key in raw.keys()}  # noqa: SIM118 - a DataFrame's keys are its columns
+        absent = [column["name"] for column in record["columns"] if column["name"] not in keys]
+        if absent:
+            raise ValueError(f"Got the columns {', '.join(list(keys)[:20])}; expected also {', '.join(absent[:20])}.")
+        return lambda column: raw[keys[column["name"]]]
+    rows = np.asarray(raw)
+    if rows.ndim != 2 or rows.shape[1] != record["width"]:
+        raise ValueError(f"Got an array of shape {rows.shape}; expected rows of {record['width']} columns.")
+    return lambda column: rows[:, column["index"]]
+
+
+def _numbers(column: Mapping[str, Any], values: Any) -> list[np.ndarray]:
+    found = numbers(values)
+    missing = np.isnan(found)
+    with np.errstate(over="ignore"):
+        scaled = ((np.where(missing, column["median"], found) - column["mean"]) / column["std"]).astype(np.float32)
+    return [scaled, missing.astype(np.float32)] if column["missing"] else [scaled]
+
+
+def _categories(column: Mapping[str, Any], values: Any) -> list[np.ndarray]:
+    names = column["categories"]
+    positions = {name: i for i, name in enumerate(names)}
+    other = len(names) if column["other"] else -1
+    found = np.fromiter(
+        (positions.get(text(value), other) for value in np.asarray(values, dtype=object)), dtype=np.int64
+    )
+    return [(found == i).astype(np.float32) for i in range(len(names) + bool(column["other"]))]
+
+
+def text(value: Any) -> str:
+    """A cell as the name of a category; the empty text where it is missing.
+
+    >>> text(" red "), text(3.0), text(None)
+    ('red', '3', '')
+    """
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    plain = str(value).strip()
+    return "" if plain in MISSING else plain
+
+
+def numbers(values: Any) -> np.ndarray:
+    """A column as float64; NaN where a cell is missing, infinite or no number. Dates become seconds since 1970, truths 1 and 0."""
+    array = np.asarray(values)
+    if array.dtype.kind in "mM":
+        kind = "datetime64[us]" if array.dtype.kind == "M" else "timedelta64[us]"
+        found = np.where(np.isnat(array), np.nan, array.astype(kind).astype(np.int64) / 1e6)
+    else:
+        try:
+            found = array.astype(np.float64)
+        except (TypeError, ValueError):
+            found = np.array([number(value) for value in array], dtype=np.float64)
+    return np.where(np.isfinite(found), found, np.nan)
+
+
+def number(value: Any) -> float:
+    """One cell as a number; NaN where it is missing or none.
+
+    >>> number("1e3"), number("true"), number("1970-01-02"), number("red")
+    (1000.0, 1.0, 86400.0, nan)
+    """
+    plain = str(value).strip()
+    if plain in MISSING:
+        return float("nan")
+    if plain.lower() in _TRUTHS:
+        return _TRUTHS[plain.lower()]
+    try:
+        return float(plain)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(plain)
+    except ValueError:
+        return float("nan")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
