@@ -58,7 +58,9 @@ class MissingExtraError(ArchwrightError):
     """
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the optional dependencies of '{extra}'. Install them with: pip install 'archwright[{extra}]'")
+        super().__init__(
+            f"{what} needs the optional dependencies of '{extra}'. Install them with: pip install 'archwright[{extra}]'"
+        )
 
 
 def closest(got: str, known: Iterable[str]) -> str:

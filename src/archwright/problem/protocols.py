@@ -26,7 +26,11 @@ class Cost(msgspec.Struct, frozen=True):
 
     def as_dict(self) -> dict[str, float]:
         """The costs as metric values."""
-        return {"params": float(self.params), "flops": float(self.flops), "activation_bytes": float(self.activation_bytes)}
+        return {
+            "params": float(self.params),
+            "flops": float(self.flops),
+            "activation_bytes": float(self.activation_bytes),
+        }
 
 
 class GraphLike(Protocol):
@@ -107,5 +111,7 @@ class Strategy(Protocol):
 class Evaluator(Protocol):
     """Measures a proposal. Any function of this form is one."""
 
-    def __call__(self, proposal: Proposal, problem: Any, seed: int) -> Iterator[Measurement] | Measurement | Mapping[str, float] | float:
+    def __call__(
+        self, proposal: Proposal, problem: Any, seed: int
+    ) -> Iterator[Measurement] | Measurement | Mapping[str, float] | float:
         """Yields measurements, the last one final; a plain function may return one measurement, a mapping of metrics or one number."""

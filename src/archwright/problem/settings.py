@@ -9,11 +9,35 @@ import msgspec
 
 from archwright.errors import BudgetError
 
-MINIMISED = frozenset({"loss", "log_loss", "mae", "mse", "rmse", "params", "flops", "activation_bytes", "latency_ms", "energy_mj", "seconds", "size_bytes"})
+MINIMISED = frozenset(
+    {
+        "loss",
+        "log_loss",
+        "mae",
+        "mse",
+        "rmse",
+        "params",
+        "flops",
+        "activation_bytes",
+        "latency_ms",
+        "energy_mj",
+        "seconds",
+        "size_bytes",
+    }
+)
 """Metrics of which less is better; of all others more is better, unless an objective says otherwise."""
 
 _SUFFIX = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
-_UNIT_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0}
+_UNIT_SECONDS = {
+    "s": 1.0,
+    "sec": 1.0,
+    "m": 60.0,
+    "min": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
+    "hours": 3600.0,
+    "d": 86400.0,
+}
 _COUNTS = {"trial": "trials", "trials": "trials", "epoch": "epochs", "epochs": "epochs"}
 
 
@@ -57,9 +81,13 @@ class Constraint(msgspec.Struct, frozen=True):
         >>> Constraint.parse("params<=200k")
         Constraint(metric='params', relation='<=', bound=200000.0)
         """
-        match = re.fullmatch(r"\s*([a-z][a-z0-9_]*)\s*(<=|>=)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*([kmgb]?)\s*", text, re.IGNORECASE)
+        match = re.fullmatch(
+            r"\s*([a-z][a-z0-9_]*)\s*(<=|>=)\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*([kmgb]?)\s*", text, re.IGNORECASE
+        )
         if match is None:
-            raise BudgetError(f"Got the constraint {text!r}; expected METRIC<=NUMBER or METRIC>=NUMBER, for example 'params<=200k'.")
+            raise BudgetError(
+                f"Got the constraint {text!r}; expected METRIC<=NUMBER or METRIC>=NUMBER, for example 'params<=200k'."
+            )
         metric, relation, number, suffix = match.groups()
         return cls(metric.lower(), "<=" if relation == "<=" else ">=", float(number) * _SUFFIX[suffix.lower()])
 
@@ -101,7 +129,9 @@ class Budget(msgspec.Struct, frozen=True):
         rest = re.sub(r"(\d+(?:\.\d+)?)\s*([a-z]*)", "", str(text).lower()).replace("and", "").strip(" ,+&")
         known = all(unit in _UNIT_SECONDS or unit in _COUNTS or (unit == "" and len(parts) == 1) for _, unit in parts)
         if not parts or rest or not known:
-            raise BudgetError(f"Got the budget {text!r}; expected a duration ('2m', '1h30m'), a count ('50 trials', '200 epochs') or both: '2m, 50 trials'.")
+            raise BudgetError(
+                f"Got the budget {text!r}; expected a duration ('2m', '1h30m'), a count ('50 trials', '200 epochs') or both: '2m, 50 trials'."
+            )
         seconds: float | None = None
         counts: dict[str, float] = {}
         for number, unit in parts:
@@ -120,7 +150,9 @@ class Budget(msgspec.Struct, frozen=True):
         """
         limits = [limit for limit in (self.seconds, self.trials, self.epochs) if limit is not None]
         if not limits or any(not limit > 0 for limit in limits):
-            raise BudgetError(f"Got {self}; expected at least one limit, each above zero, for example '2m' or '50 trials'.")
+            raise BudgetError(
+                f"Got {self}; expected at least one limit, each above zero, for example '2m' or '50 trials'."
+            )
         return self
 
     def __str__(self) -> str:
@@ -128,7 +160,10 @@ class Budget(msgspec.Struct, frozen=True):
         if self.seconds is not None:
             hours, rest = divmod(round(self.seconds), 3600)
             minutes, seconds = divmod(rest, 60)
-            parts.append("".join(f"{n}{u}" for n, u in ((hours, "h"), (minutes, "m"), (seconds, "s")) if n) or f"{self.seconds:g}s")
+            parts.append(
+                "".join(f"{n}{u}" for n, u in ((hours, "h"), (minutes, "m"), (seconds, "s")) if n)
+                or f"{self.seconds:g}s"
+            )
         if self.trials is not None:
             parts.append(f"{self.trials} trials")
         if self.epochs is not None:
