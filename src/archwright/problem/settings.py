@@ -151,7 +151,7 @@ class Budget(msgspec.Struct, frozen=True):
         limits = [limit for limit in (self.seconds, self.trials, self.epochs) if limit is not None]
         if not limits or any(not limit > 0 for limit in limits):
             raise BudgetError(
-                f"Got {self}; expected at least one limit, each above zero, for example '2m' or '50 trials'."
+                f"Got {self!r}; expected at least one limit, each above zero, for example '2m' or '50 trials'."
             )
         return self
 
