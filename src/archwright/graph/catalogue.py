@@ -1,0 +1,212 @@
+"""The operations that come with archwright: one registration each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from archwright.graph.ops import REQUIRED, OpSpec, register_op
+
+_IMAGE: Final = "archwright.graph.blocks.image:"
+_CELLS: Final = "archwright.graph.blocks.cells:"
+_POOLS: Final = "archwright.graph.blocks.pools:"
+_VECTOR: Final = "archwright.graph.blocks.vector:"
+_FUNCTIONS: Final = "archwright.graph.blocks.functions:"
+
+MERGES: Final = ("add", "mul", "mean", "concat")
+"""Operations that take any number of inputs and reconcile their shapes first."""
+
+
+def _call(function: str) -> Callable[[Sequence[str], Mapping[str, Any]], str]:
+    return lambda names, attrs: (
+        f"{function}({', '.join([*names, *(f'{key}={value!r}' for key, value in attrs.items())])})"
+    )
+
+
+def _infix(symbol: str) -> Callable[[Sequence[str], Mapping[str, Any]], str]:
+    return lambda names, attrs: f" {symbol} ".join(names)
+
+
+def _register(name: str, block: str, doc: str, attributes: Mapping[str, Any] | None = None, **options: Any) -> None:
+    register_op(OpSpec(name, block, attributes or {}, doc=doc, **options))
+
+
+_CONV = {"width": REQUIRED, "kernel": 3, "stride": 1}
+_register(
+    "conv_bn_relu",
+    _IMAGE + "ConvBNReLU",
+    "Convolution, batch norm, activation.",
+    {**_CONV, "dilation": 1, "activation": "relu"},
+    kind="conv",
+)
+_register("conv_bn", _IMAGE + "ConvBN", "Convolution and batch norm.", {**_CONV, "dilation": 1}, kind="conv")
+_register(
+    "sep_conv_bn",
+    _IMAGE + "SepConvBN",
+    "Depthwise then pointwise convolution, each with batch norm and activation.",
+    {**_CONV, "activation": "relu"},
+    kind="conv",
+)
+_register(
+    "mbconv",
+    _IMAGE + "MBConv",
+    "Inverted bottleneck (MobileNetV2), residual where the shape allows.",
+    {**_CONV, "expansion": 4, "activation": "relu", "se": False},
+    kind="conv",
+)
+_register(
+    "relu_conv_bn",
+    _CELLS + "ReLUConvBN",
+    "ReLU, convolution, batch norm (NAS-Bench-201).",
+    {"width": None, "kernel": 3, "stride": 1, "dilation": 1, "affine": True},
+    kind="conv",
+)
+_register(
+    "sep_conv",
+    _CELLS + "SepConv",
+    "Separable convolution applied twice (DARTS).",
+    {"width": None, "kernel": 3, "stride": 1, "affine": True},
+    kind="conv",
+)
+_register(
+    "dil_conv",
+    _CELLS + "DilConv",
+    "Dilated separable convolution (DARTS).",
+    {"width": None, "kernel": 3, "stride": 1, "dilation": 2, "affine": True},
+    kind="conv",
+)
+_register(
+    "fact_conv",
+    _CELLS + "FactConv",
+    "A 1xk and then a kx1 convolution (NASNet).",
+    {"width": None, "kernel": 7, "stride": 1, "affine": True},
+    kind="conv",
+)
+_register(
+    "factorized_reduce",
+    _CELLS + "FactorizedReduce",
+    "Reduces the map by strided 1x1 convolutions at two offsets (DARTS).",
+    {"width": None, "stride": 2, "affine": True},
+    kind="conv",
+)
+_register(
+    "basic_block",
+    _CELLS + "BasicBlock",
+    "Residual block between stages (NAS-Bench-201).",
+    {"width": REQUIRED, "stride": 1},
+    kind="conv",
+)
+
+_register(
+    "max_pool",
+    _POOLS + "MaxPool",
+    "Maximum over windows.",
+    {"kernel": 3, "stride": 1, "bn": False},
+    kind="pool",
+    receives="shape",
+)
+_register(
+    "avg_pool",
+    _POOLS + "AvgPool",
+    "Average over windows, padding not counted.",
+    {"kernel": 3, "stride": 1, "bn": False},
+    kind="pool",
+    receives="shape",
+)
+_register(
+    "resize",
+    _POOLS + "Resize",
+    "Average-pools (or repeats) to exactly this map size.",
+    {"height": REQUIRED, "width": REQUIRED},
+    kind="pool",
+    receives="shape",
+)
+_register(
+    "global_avg_pool",
+    _FUNCTIONS + "global_avg_pool",
+    "Mean over the map: (C, H, W) to (C,).",
+    kind="pool",
+    inline=lambda n, a: f"{n[0]}.mean((2, 3))",
+)
+
+_register("bn_relu", _IMAGE + "BNReLU", "Batch norm and ReLU.", kind="norm")
+_register(
+    "dropout",
+    _VECTOR + "Dropout",
+    "Zeroes features at random in training.",
+    {"rate": 0.5},
+    kind="other",
+    receives="nothing",
+    random=True,
+)
+for _name in ("relu", "gelu", "silu", "hardswish", "leaky_relu", "elu"):
+    _register(
+        _name, f"torch.nn.functional:{_name}", f"The activation {_name}.", kind="activation", inline=_call(f"F.{_name}")
+    )
+for _name in ("tanh", "sigmoid"):
+    _register(_name, f"torch:{_name}", f"The activation {_name}.", kind="activation", inline=_call(f"torch.{_name}"))
+
+_register(
+    "flatten",
+    "torch:flatten",
+    "All features in one vector.",
+    {"start_dim": 1},
+    kind="shape",
+    inline=_call("torch.flatten"),
+)
+_register(
+    "pad",
+    _FUNCTIONS + "pad_to",
+    "Zero-pads the map to this size, centred.",
+    {"height": REQUIRED, "width": REQUIRED},
+    kind="shape",
+    inline=_call("pad_to"),
+)
+_register(
+    "expand",
+    _FUNCTIONS + "expand",
+    "A vector at every position of a map.",
+    {"height": REQUIRED, "width": REQUIRED},
+    kind="shape",
+    inline=_call("expand"),
+)
+_register(
+    "linear", _VECTOR + "Linear", "Fully connected layer.", {"width": REQUIRED, "bias": True}, kind="linear", head=True
+)
+_register(
+    "dense",
+    _VECTOR + "Dense",
+    "Fully connected layer, norm, activation, dropout.",
+    {"width": REQUIRED, "activation": "relu", "norm": "none", "dropout": 0.0},
+    kind="linear",
+)
+
+_register("add", _FUNCTIONS + "add", "Sum.", kind="merge", arity=None, commutative=True, inline=_infix("+"))
+_register("mul", _FUNCTIONS + "mul", "Product.", kind="merge", arity=None, commutative=True, inline=_infix("*"))
+_register(
+    "mean",
+    _FUNCTIONS + "mean",
+    "Mean.",
+    kind="merge",
+    arity=None,
+    commutative=True,
+    inline=lambda names, attrs: f"({' + '.join(names)}) / {len(names)}",
+)
+_register(
+    "concat",
+    _FUNCTIONS + "concat",
+    "Channels side by side.",
+    kind="merge",
+    arity=None,
+    inline=lambda names, attrs: f"torch.cat(({', '.join(names)}), 1)",
+)
+_register(
+    "zeros",
+    _FUNCTIONS + "zeros",
+    "Nothing but zeros.",
+    {"shape": REQUIRED},
+    kind="other",
+    inline=lambda names, attrs: (
+        f"{names[0]}.new_zeros({', '.join([f'{names[0]}.shape[0]', *map(str, attrs['shape'])])})"
+    ),
+)

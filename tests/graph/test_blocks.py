@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from archwright.graph import GraphBuilder
+from archwright.graph.module import build
+from archwright.graph.ops import REQUIRED, ops
+from archwright.problem import Signature
+
+MAPS = ((3, 1, 1), (4, 2, 3), (3, 7, 8))
+VALUES = {"width": 6, "height": 3, "shape": (4,)}
+IMAGE = [name for name, spec in ops().items() if spec.arity == 1 and spec.kind in ("conv", "pool", "norm")]
+VARIANTS = [
+    ("mbconv", {"width": 4, "expansion": 1}),
+    ("mbconv", {"width": 3, "se": True}),
+    ("max_pool", {"bn": True, "kernel": 2}),
+    ("avg_pool", {"bn": True, "kernel": 2}),
+    ("factorized_reduce", {"width": 1}),
+    ("factorized_reduce", {"width": 5, "stride": 3}),
+    ("basic_block", {"width": 3, "stride": 1}),
+    ("resize", {"height": 5, "width": 2}),
+    *(
+        ("conv_bn_relu", {"width": 2, "activation": name})
+        for name in ("none", "gelu", "silu", "hardswish", "leaky_relu", "elu", "tanh", "sigmoid")
+    ),
+]
+
+
+def variants() -> list[tuple[str, dict]]:
+    cases = [*VARIANTS]
+    for name in IMAGE:
+        required = {key: VALUES[key] for key, value in ops()[name].attributes.items() if value is REQUIRED}
+        cases.append((name, required))
+        if "stride" in ops()[name].attributes:
+            cases.append((name, {**required, "stride": 2}))
+    return cases
+
+
+def network(name: str, attrs: dict, shape: tuple[int, ...]) -> nn.Module:
+    builder = GraphBuilder(Signature((shape,), (2,)))
+    value = builder.add("conv_bn", [builder.input()], width=shape[0], kernel=1)
+    value = builder.add(name, [value], **attrs)
+    if len(value.shape) == 3:
+        value = builder.add("global_avg_pool", [value])
+    graph = builder.finish([builder.add("linear", [value], width=2)])
+    module = build(graph, seed=1)
+    assert sum(parameter.numel() for parameter in module.parameters()) == graph.cost.params
+    return module
+
+
+@pytest.mark.parametrize(("name", "attrs"), variants(), ids=lambda case: str(case))
+def test_every_operation_trains_on_every_map_and_in_every_number_format(name: str, attrs: dict) -> None:
+    for shape in MAPS:
+        module = network(name, attrs, shape)
+        x = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.01)
+        loss = nn.functional.cross_entropy(module(x), torch.tensor([0, 1, 0, 1]))
+        loss.backward()
+        optimizer.step()
+        assert torch.isfinite(loss)
+        assert all(parameter.grad is not None for parameter in module.parameters())
+        module.eval()
+        with torch.no_grad():
+            plain = module(x)
+            last = module.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
+            torch.testing.assert_close(plain, last, rtol=1e-4, atol=1e-5)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                assert torch.isfinite(module(x)).all()
+
+
+@pytest.mark.parametrize("name", [name for name, spec in ops().items() if spec.kind == "activation"])
+def test_activations_keep_the_shape(name: str) -> None:
+    assert network(name, {}, (3, 2, 3))(torch.zeros(2, 3, 2, 3)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch", "layer"])
+def test_dense_layers_train(norm: str) -> None:
+    builder = GraphBuilder(Signature(((5,),), (1,)))
+    value = builder.add("dense", [builder.input()], width=8, norm=norm, dropout=0.5, activation="gelu")
+    module = build(builder.finish([builder.add("linear", [value], width=1, bias=False)]), seed=0)
+    module(torch.ones(3, 5)).sum().backward()
+    assert all(parameter.grad is not None for parameter in module.parameters())
+
+
+def test_pools_are_those_of_torch_where_the_map_divides() -> None:
+    x = torch.randn(2, 3, 8, 6, generator=torch.Generator().manual_seed(0))
+    for name, reference in (("max_pool", nn.functional.max_pool2d), ("avg_pool", nn.functional.avg_pool2d)):
+        builder = GraphBuilder(Signature(((3, 8, 6),), (3,)))
+        graph = builder.finish([builder.add(name, [builder.input()], kernel=2, stride=2)])
+        torch.testing.assert_close(build(graph, 0)(x), reference(x, 2))
+
+
+def test_resize_averages_all_positions_alike_where_the_map_divides() -> None:
+    x = torch.randn(2, 3, 8, 6, generator=torch.Generator().manual_seed(0))
+    builder = GraphBuilder(Signature(((3, 8, 6),), (3,)))
+    module = build(builder.finish([builder.adapt(builder.input(), (3, 4, 2))]), 0)
+    torch.testing.assert_close(module(x), nn.functional.adaptive_avg_pool2d(x, (4, 2)))
+
+
+def test_the_residual_of_mbconv_stands_only_where_shapes_agree() -> None:
+    for width, stride, residual in ((3, 1, True), (3, 2, False), (4, 1, False)):
+        module = network("mbconv", {"width": width, "stride": stride}, (3, 4, 4))
+        assert module.get_submodule("mbconv").residual is residual
