@@ -1,0 +1,146 @@
+"""What the combinators check. Each error names the place and says what was got, what was expected and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeGuard
+
+from archwright.errors import GraphError, SpaceError, closest
+from archwright.graph.catalogue import MERGES
+from archwright.graph.ops import REQUIRED, get_op, ops
+from archwright.space.expression import Choice, Expression, Shared, Symbol, default_name, is_value, labels, values_of
+
+_PASS: dict[str, Any] = {"width": None, "stride": 1}
+WIRING: dict[str, dict[str, Any]] = {"identity": _PASS, "none": _PASS, "adapt": {"width": REQUIRED}}
+"""Operations that are wiring and no layer: `identity` (a factorised reduction where width or stride change the
+shape), `none` (zeros that compute
+nothing) and `adapt` (nothing where the width is as asked for, else a 1x1 convolution)."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]*")
+
+
+def check_shared_name(name: str) -> None:
+    """Checks the name of a shared expression, which may have several parts."""
+    if not isinstance(name, str) or not all(_NAME.fullmatch(part) for part in name.split(".")):
+        raise SpaceError(
+            f"Got the name {name!r} for a shared expression; expected letters, digits, '_', '-', "
+            "with '.' between parts."
+        )
+
+
+def is_whole(value: Any) -> TypeGuard[int]:
+    """Whether it is a whole number, and neither True nor False."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def check_attributes(operation: str | type, attributes: Mapping[str, Any], where: str) -> None:
+    """Checks that the operation is known and has these attributes, and that none is missing or has a wrong value."""
+    known = _known(operation, where)
+    for key, value in attributes.items():
+        if key not in known:
+            raise SpaceError(f"{where} has no attribute {key!r}. {closest(key, known) if known else 'It has none.'}")
+        check_value(value, f"{where}, attribute {key!r}")
+    missing = [repr(key) for key, default in known.items() if default is REQUIRED and key not in attributes]
+    if missing:
+        raise SpaceError(f"{where} needs the attribute{'s' if len(missing) > 1 else ''} {', '.join(missing)}.")
+    names = [value.name or key for key, value in attributes.items() if isinstance(value, Choice)]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpaceError(f"{where}: two choices are named {name!r}. Give them different names.")
+
+
+def _known(operation: str | type, where: str) -> Mapping[str, Any]:
+    if isinstance(operation, str) and operation in WIRING:
+        return WIRING[operation]
+    if isinstance(operation, str) and operation not in ops():
+        raise SpaceError(f"Got the unknown operation {operation!r}. {closest(operation, [*ops(), *WIRING])}")
+    try:
+        spec = get_op(operation)
+    except GraphError as error:
+        raise SpaceError(f"{where}: {error}") from error
+    return spec.attributes
+
+
+def check_name(name: str | None, where: str) -> None:
+    """Checks what the user calls an expression."""
+    if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
+        raise SpaceError(f"{where}: got the name {name!r}; expected letters, digits, '_' and '-'.")
+
+
+def check_part(part: Any, where: str) -> None:
+    """Checks that something can stand in a network."""
+    if not isinstance(part, Expression):
+        hint = f" Write op({part!r})." if isinstance(part, str | type) else ""
+        raise SpaceError(
+            f"{where}: got {part!r}; expected an expression such as op(...), choice(...) or chain(...).{hint}"
+        )
+    if is_value(part):
+        raise SpaceError(
+            f"{where}: got a choice of values, {part.name or labels(values_of(part))}; expected an expression. "
+            "Choices of values belong in attributes: op('...', kernel=choice(3, 5))."
+        )
+
+
+def check_value(value: Any, where: str) -> None:
+    """Checks that something can be the value of an attribute."""
+    if isinstance(value, Expression):
+        if not is_value(value):
+            raise SpaceError(
+                f"{where}: got the expression {default_name(value)}; expected a value or a choice of values."
+            )
+    elif not isinstance(value, Symbol):
+        check_constant(value, where)
+
+
+def check_constant(value: Any, where: str) -> None:
+    """Checks that a value can be written as JSON and compared."""
+    plain = value is None or isinstance(value, bool | int | float | str)
+    if not plain and not (
+        isinstance(value, tuple) and all(item is None or isinstance(item, bool | int | float | str) for item in value)
+    ):
+        hint = " Write a tuple." if isinstance(value, list) else ""
+        raise SpaceError(
+            f"{where}: got {value!r}; expected a number, text, True, False, None or a tuple of these.{hint}"
+        )
+
+
+def check_merge(merge: Any, where: str) -> None:
+    """Checks a merge, or each option of a choice of merges."""
+    for how in values_of(merge) if is_value(merge) else (merge,):
+        if how not in MERGES:
+            raise SpaceError(f"{where}: got merge={how!r}. {closest(str(how), MERGES)}")
+
+
+def check_siblings(expressions: tuple[Expression, ...], where: str) -> None:
+    """Checks that no two parts have one name."""
+    names = [
+        expression.name
+        for expression in expressions
+        if expression.name is not None and not isinstance(expression, Shared)
+    ]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpaceError(
+                f"{where}: two parts are named {name!r}, so their choices would have one address. "
+                "Give them different names."
+            )
+
+
+def check_shared(expression: Expression, where: str) -> None:
+    """Checks that one shared name means one body."""
+    bodies: dict[str, Expression] = {}
+    for found in _shared_in(expression):
+        assert found.name is not None
+        if bodies.setdefault(found.name, found.body) != found.body:
+            raise SpaceError(
+                f"{where}: two different expressions are shared as {found.name!r}. "
+                "Use the same value in both places, or two names."
+            )
+
+
+def _shared_in(expression: Expression) -> Iterable[Shared]:
+    if isinstance(expression, Shared):
+        yield expression
+    for child in expression.children:
+        yield from _shared_in(child)

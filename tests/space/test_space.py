@@ -1,0 +1,121 @@
+"""What a space refuses, and draws that follow the promised distributions."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from archwright.errors import ArchitectureError, SpaceError
+from archwright.problem import Architecture
+from archwright.problem import Space as SpaceContract
+from archwright.space import Expression, Space, chain, choice, integer, op, parallel, repeat, shared
+
+RELU, TANH = op("relu"), op("tanh")
+BLOCK = op("dense", width=choice(1, 2, 4), name="block")
+CELL = shared("cell", choice(RELU, TANH, op("silu"), name="kind"))
+NESTED = shared("nested", parallel(CELL, choice(RELU, TANH, name="side")))
+UNEVEN = {
+    "depth": repeat(BLOCK, integer(1, 3)),
+    "option": choice(RELU, BLOCK, chain(RELU, repeat(BLOCK, 2))),
+    "shared in options": chain(
+        choice(RELU, CELL, name="a"), choice(RELU, CELL, name="b"), choice(CELL, TANH, name="c")
+    ),
+    "nested shared": chain(choice(RELU, NESTED, name="a"), choice(RELU, CELL, name="b")),
+    "shared value": chain(
+        *(choice(RELU, op("dense", width=shared("w", choice(1, 2, 4)), name="d"), name=name) for name in "ab")
+    ),
+}
+
+
+@pytest.fixture
+def space() -> Space:
+    return Space(chain(repeat(BLOCK, integer(1, 3), name="stage"), choice(RELU, TANH, name="act")), "small")
+
+
+@pytest.mark.parametrize("expression", UNEVEN.values(), ids=UNEVEN)
+def test_uniform_draws_are_uniform(expression: Expression) -> None:
+    space, rng = Space(expression), np.random.default_rng(5)
+    every = list(space.architectures())
+    counts = Counter(space.sample(rng, uniform=True) for _ in range(60 * len(every)))
+    assert set(counts) <= set(every)
+    assert stats.chisquare([counts[architecture] for architecture in every]).pvalue > 1e-3
+
+
+def test_ordinary_draws_are_uniform_over_the_options_of_each_choice() -> None:
+    space, rng = Space(UNEVEN["depth"]), np.random.default_rng(5)
+    counts = Counter(space.sample(rng).as_dict()["times"] for _ in range(1200))
+    assert stats.chisquare([counts[index] for index in range(3)]).pvalue > 1e-3
+
+
+def test_sizes_beyond_64_bits_are_exact() -> None:
+    space = Space(repeat(op("dense", width=choice(*range(10))), 40))
+    assert space.size == 10**40
+    assert space.sample(np.random.default_rng(0), uniform=True) != space.sample(np.random.default_rng(1), uniform=True)
+
+
+def test_it_keeps_the_contract(space: Space) -> None:
+    assert isinstance(space, SpaceContract)
+    assert repr(space) == "Space('small': 78 architectures, 5 choices)"
+    assert str(space).startswith("# small: 78 architectures, 5 choices\nspace = chain(")
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ((("stage.times", 0), ("act", 0)), "'stage.block0.width' is missing; expected one of 1, 2, 4"),
+        ((("stage.times", 0), ("stage.block0.width", 3), ("act", 0)), "got option 3 .* expected 0 to 2"),
+        ((("stage.times", 0), ("stage.block0.width", -1), ("act", 0)), "got option -1"),
+        ((("stage.times", 0), ("stage.block0.width", True), ("act", 0)), "got option True"),
+        ((("stage.times", 0), ("stage.block0.widht", 0), ("act", 0)), "Did you mean 'stage.block0.width'"),
+        (
+            (("stage.times", 0), ("stage.block0.width", 0), ("stage.block1.width", 0), ("act", 0)),
+            "inactive choices: st",
+        ),
+        ((("act", 0), ("stage.times", 0), ("stage.block0.width", 0)), "out of order"),
+        ((("stage.times", 0), ("stage.block0.width", 0), ("act", 0), ("act", 0)), "twice"),
+    ],
+)
+def test_foreign_architectures_are_refused(space: Space, choices: tuple[tuple[str, int], ...], said: str) -> None:
+    with pytest.raises(ArchitectureError, match=said):
+        space.validate(Architecture(choices))
+
+
+def test_foreign_architectures_are_not_varied(space: Space) -> None:
+    rng = np.random.default_rng(0)
+    foreign = Architecture((("elsewhere", 0),))
+    ours = space.sample(rng)
+    for vary in (
+        lambda: space.mutate(foreign, rng),
+        lambda: space.crossover(foreign, foreign, rng),
+        lambda: space.crossover(Architecture((("stage.times", 7),)), ours, rng),
+        lambda: list(space.neighbours(foreign)),
+        lambda: space.encode(foreign),
+        lambda: space.describe(foreign),
+        lambda: space.decode(np.zeros(3)),
+    ):
+        with pytest.raises(ArchitectureError):
+            vary()
+
+
+def test_a_space_of_one_cannot_be_mutated() -> None:
+    space, rng = Space(RELU, "one"), np.random.default_rng(0)
+    assert space.size == 1
+    assert list(space.neighbours(space.sample(rng))) == []
+    with pytest.raises(SpaceError, match="Space 'one' has a single architecture"):
+        space.mutate(space.sample(rng), rng)
+
+
+def test_architectures_are_made_from_labels(space: Space) -> None:
+    made = space.architecture({"stage.times": "1", "stage.block0.width": "4", "stage.block1.width": 0, "act": "tanh"})
+    assert made.choices == (("stage.times", 0), ("stage.block0.width", 2), ("act", 1))
+    with pytest.raises(ArchitectureError, match="got option 'sigmoid'"):
+        space.architecture({"stage.times": "1", "stage.block0.width": "4", "act": "sigmoid"})
+
+
+def test_soft_vectors_decode_to_the_largest_entries(space: Space) -> None:
+    architecture = space.sample(np.random.default_rng(3))
+    noise = np.random.default_rng(0).uniform(0, 0.4, space.encode(architecture).shape)
+    assert space.decode(space.encode(architecture) + noise) == architecture
