@@ -6,7 +6,9 @@ import errno
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from archwright.errors import LedgerError
@@ -16,6 +18,11 @@ class Artifacts:
     """A folder of content-addressed files, safe under concurrent writers and crashes.
 
     A file appears whole or not at all; reading checks the hash, so a torn or damaged file is never used.
+
+    >>> artifacts = Artifacts(tempfile.mkdtemp())
+    >>> digest = artifacts.put(b"weights")
+    >>> digest in artifacts, artifacts.get(digest)
+    (True, b'weights')
 
     Args:
         root: The folder; made on first write.
@@ -36,10 +43,11 @@ class Artifacts:
         """
         digest = hashlib.sha256(content).hexdigest()
         target = self.path(digest)
-        if target.exists():
-            return digest
         temporary = None
         try:
+            if target.exists() and target.read_bytes() == content:
+                os.utime(target)
+                return digest
             target.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
             with os.fdopen(handle, "wb") as file:
@@ -47,11 +55,15 @@ class Artifacts:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, target)
+            _sync_folder(target.parent)
         except OSError as error:
             if temporary is not None:
-                Path(temporary).unlink(missing_ok=True)
-            cause = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
-            raise LedgerError(f"Could not store {len(content):,} bytes in {self.root}: {cause}. Free some space or make the folder writable, then resume.") from error
+                with suppress(OSError):
+                    os.unlink(temporary)
+            raise LedgerError(
+                f"Could not store {len(content):,} bytes in {self.root}: {_cause(error)}. "
+                "Free some space or make the folder writable, then resume."
+            ) from error
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -63,19 +75,56 @@ class Artifacts:
         try:
             content = self.path(digest).read_bytes()
         except OSError as error:
-            raise LedgerError(f"The artifact {digest[:12]} is not in {self.root} ({error.strerror}). Was the folder moved or cleaned?") from error
+            raise LedgerError(
+                f"The artifact {digest[:12]} is not in {self.root} ({error.strerror}). Was the folder moved or cleaned?"
+            ) from error
         if hashlib.sha256(content).hexdigest() != digest:
-            raise LedgerError(f"The artifact {digest[:12]} in {self.root} is damaged: its content does not match its hash. Delete it; the trial that made it can be run again.")
+            raise LedgerError(
+                f"The artifact {digest[:12]} in {self.root} is damaged: its content does not match its hash. "
+                "Delete it; the trial that made it can be run again."
+            )
         return content
 
     def __contains__(self, digest: str) -> bool:
         return self.path(digest).exists()
 
-    def keep_only(self, digests: Iterable[str]) -> int:
-        """Deletes every other artifact and leftovers of interrupted writes; returns the bytes freed."""
-        kept, freed = set(digests), 0
-        for file in self.root.glob("??/*"):
-            if file.name not in kept:
-                freed += file.stat().st_size
-                file.unlink(missing_ok=True)
+    def keep_only(self, digests: Iterable[str], *, older: float = 0.0) -> int:
+        """Deletes every other artifact and leftovers of interrupted writes; returns the bytes freed.
+
+        Args:
+            digests: What is kept.
+            older: Files younger than this many seconds are kept too. While evaluations run, give as long as one may take from storing a
+                file to telling of it.
+
+        Raises:
+            LedgerError: Where a file cannot be deleted.
+        """
+        kept, freed, now = set(digests), 0, time.time()
+        for file in list(self.root.glob("??/*")):
+            if file.name in kept:
+                continue
+            try:
+                status = file.stat()
+                if now - status.st_mtime >= older:
+                    file.unlink()
+                    freed += status.st_size
+            except FileNotFoundError:
+                continue  # another process cleans as well
+            except OSError as error:
+                raise LedgerError(f"Could not delete {file}: {_cause(error)}. Make the folder writable.") from error
         return freed
+
+
+def _cause(error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "the disk is full" if full else (error.strerror or str(error))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a new name in a folder survive a power cut, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

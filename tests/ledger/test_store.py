@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,7 @@ from sqlalchemy.schema import CreateTable
 from archwright.errors import LedgerError
 from archwright.ledger import Ended, Finished, Ledger, fold, salvage, schema, store
 from archwright.problem import Architecture, Fidelity, Measurement, Proposal, Trial
+from archwright.testing.ledger import check_ledger
 
 PAGE = 4096
 
@@ -139,40 +144,96 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
         Ledger.open(path.with_name("text"))
 
 
-def test_a_corrupt_page_is_named_and_what_lies_before_it_is_usable(filled: Path, play: Any, tmp_path: Path) -> None:
-    with Ledger.open(filled) as ledger:
-        everything = ledger.run("a").events()
-    damaged = 0
+def broken_pages(filled: Path, tmp_path: Path) -> Any:
+    """Copies of the store with one page overwritten in each."""
     pages = filled.stat().st_size // PAGE
-    for page in range(pages // 3, pages, pages // 8):
+    for page in range(1, pages, pages // 10):
         broken = tmp_path / f"broken{page}.db"
         content = bytearray(filled.read_bytes())
         content[page * PAGE : (page + 1) * PAGE] = os.urandom(PAGE)
         broken.write_bytes(content)
-        with Ledger.open(broken) as ledger:
+        yield broken
+
+
+def test_a_corrupt_page_is_named_and_what_lies_before_it_is_usable(filled: Path, play: Any, tmp_path: Path) -> None:
+    with Ledger.open(filled) as ledger:
+        everything = ledger.run("a").events()
+    damaged, causes = 0, []
+    for broken in broken_pages(filled, tmp_path):
+        try:
+            ledger = Ledger.open(broken)
             run = ledger.run("a")
-            good, damage = run.read()
-            assert good == everything[: len(good)]
-            if damage is None:  # the page belongs to an index that reading does not need
-                assert len(good) == len(everything)
-                continue
+        except LedgerError as error:  # the page belongs to the tables of versions or runs
+            causes.append(str(error))
+            continue
+        good, damage = run.read()
+        assert good == everything[: len(good)]
+        if damage is None:  # the page belongs to an index that reading does not need
+            assert len(good) == len(everything)
+        else:
             damaged += 1
             with pytest.raises(LedgerError, match=r"Event \d+ of the run 'a' in .* is damaged.*salvage"):
                 run.events()
             with pytest.warns(UserWarning, match="Going on with"):
                 assert run.events(strict=False) == good
-        rescued = tmp_path / f"rescued{page}.db"
-        (report,) = salvage(broken, rescued)
-        assert (report.name, report.events) == ("a", len(good))
-        assert report.damage
-        with Ledger.open(rescued) as ledger:
-            assert ledger.run("a").events() == good
-            trials = fold(good)
-            with ledger.run("a").session() as session:
-                if trials[-1].status == "running":
-                    session.append("failed", trials[-1].id, {"reason": "lost"})
-                play(session, len(trials), 1)
+            rescued = broken.with_suffix(".rescued")
+            (report,) = salvage(broken, rescued)
+            assert (report.name, report.events) == ("a", len(good))
+            assert report.lost is None or report.lost.startswith(f"event {len(good) + 1} ")
+            with Ledger.open(rescued) as other:
+                assert other.run("a").events() == good
+        ledger.close()
     assert damaged >= 2
+    assert all("the file is damaged" in cause for cause in causes)
+
+
+def test_with_the_spare_copy_a_corrupt_page_costs_nothing(filled: Path, play: Any, tmp_path: Path) -> None:
+    with Ledger.open(filled) as ledger:
+        before, summary = ledger.run("a").events(), ledger.runs()
+    for broken in [*broken_pages(filled, tmp_path), tmp_path / "empty.db"]:
+        broken.touch()
+        shutil.copy(f"{filled}.copy", f"{broken}.copy")
+        rescued = broken.with_suffix(".rescued")
+        (report,) = salvage(broken, rescued)
+        assert (report.name, report.events, report.lost) == ("a", 1200, None)
+        with Ledger.open(rescued) as ledger:
+            run = ledger.run("a")
+            assert run.events() == before
+            assert ledger.runs() == summary
+            with run.session() as session:
+                play(session, 300, 1)
+        (again,) = salvage(rescued, broken.with_suffix(".again"))
+        assert (again.events, again.lost) == (1204, None)
+
+
+def test_a_torn_line_of_the_spare_copy_is_passed_over(filled: Path, tmp_path: Path) -> None:
+    copy = Path(f"{filled}.copy")
+    lines = copy.read_bytes().split(b"\n")
+    copy.write_bytes(b"\n".join([*lines[:500], lines[500][:30], *lines[501:]]))
+    assert [(report.events, report.lost) for report in salvage(filled, tmp_path / "new.db")] == [(1200, None)]
+    sql(filled, "DELETE FROM events WHERE seq BETWEEN 400 AND 600")
+    (report,) = salvage(filled, tmp_path / "newer.db")
+    assert 490 < report.events < 500
+    assert report.lost == f"event {report.events + 1} and what follows, up to event 1200 at least"
+
+
+def test_a_spare_copy_that_cannot_be_written_is_a_warning(path: Path, play: Any) -> None:
+    with Ledger.open(path) as ledger:
+        Path(f"{path}.copy").mkdir()
+        with pytest.warns(UserWarning, match="spare copy .* cannot be written"):
+            run = ledger.create_run("a", {})
+        with warnings.catch_warnings(), run.session() as session:
+            warnings.simplefilter("error")  # once is enough
+            play(session, 0, 3)
+        assert len(run.events()) == 12
+
+
+def test_the_spare_copy_of_a_deleted_store_is_put_aside(filled: Path) -> None:
+    filled.unlink()
+    with Ledger.open(filled) as ledger:
+        ledger.create_run("b", {})
+    assert len(Path(f"{filled}.copy").read_text().splitlines()) == 1
+    assert len(Path(f"{filled}.copy.old").read_text().splitlines()) > 1200
 
 
 def test_a_store_whose_first_page_is_corrupt_is_an_error(filled: Path) -> None:
@@ -185,12 +246,16 @@ def test_a_store_whose_first_page_is_corrupt_is_an_error(filled: Path) -> None:
 
 def test_salvage_of_an_intact_store_copies_all_and_never_overwrites(filled: Path, tmp_path: Path) -> None:
     (report,) = salvage(filled, tmp_path / "new.db")
-    assert (report.events, report.damage) == (1200, None)
+    assert (report.events, report.lost) == (1200, None)
     with Ledger.open(filled) as old, Ledger.open(tmp_path / "new.db") as new:
         assert old.run("a").events() == new.run("a").events()
         assert old.runs() == new.runs()
     with pytest.raises(LedgerError, match="already has runs"):
         salvage(filled, tmp_path / "new.db")
+    for source in (tmp_path / "none.db", Path(f"{filled}.copy")):
+        with pytest.raises(LedgerError):
+            salvage(source, tmp_path / "newest.db")
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_a_read_only_store_can_be_read_but_not_written(filled: Path) -> None:
@@ -206,26 +271,23 @@ def test_a_read_only_store_can_be_read_but_not_written(filled: Path) -> None:
     os.geteuid() == 0 and not Path("/usr/bin/setpriv").exists(),
     reason="the superuser may write everywhere, and there is no setpriv to become somebody else",
 )
-def test_a_read_only_folder_is_an_error_before_anything_is_done(filled: Path) -> None:
+def test_a_read_only_folder_is_an_error_before_anything_is_done() -> None:
     code = "import sys; from archwright.ledger import Ledger; Ledger.open(sys.argv[1]).create_run('b', {})"
     somebody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
-    for folder in filled.parents:
-        if folder.stat().st_uid == os.geteuid() and "pytest" in str(folder):
-            folder.chmod(0o755)
-    for path in (filled, filled.parent / "new.db", filled.parent / "new" / "new.db"):
-        mode, owner = filled.parent.stat().st_mode, filled.stat().st_mode
-        filled.chmod(0o444)
-        filled.parent.chmod(0o555)
-        done = subprocess.run(
-            [*somebody, sys.executable, "-c", code, path], capture_output=True, text=True, check=False
-        )
-        filled.parent.chmod(mode)
-        filled.chmod(owner)
-        if "No module named" in done.stderr or "Permission denied: 'python" in done.stderr:
-            pytest.skip("somebody else cannot run this Python")
-        last = done.stderr.splitlines()[-1]
-        assert "LedgerError" in last
-        assert "writable" in last
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Ledger.open(folder / "old.db").close()
+        (folder / "old.db").chmod(0o444)
+        folder.chmod(0o555)
+        for path in (folder / "old.db", folder / "new.db", folder / "new" / "new.db"):
+            command = [*somebody, sys.executable, "-c", code, path]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if somebody and ("No module named" in done.stderr or "Permission denied" in done.stderr.splitlines()[0]):
+                pytest.skip("somebody else cannot run this Python")
+            last = done.stderr.splitlines()[-1]
+            assert "LedgerError" in last
+            assert "writable" in last
+        folder.chmod(0o755)
 
 
 def test_a_full_disk_loses_nothing_and_can_be_resumed(path: Path, play: Any, proposal: Any) -> None:
@@ -306,3 +368,11 @@ def test_a_locked_store_is_an_error_after_the_wait(path: Path, proposal: Any, mo
 def test_the_tables_exist_in_postgresql_too() -> None:
     for table in schema.metadata.sorted_tables:
         assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.skipif(
+    "ARCHWRIGHT_TEST_DATABASE" not in os.environ,
+    reason="set ARCHWRIGHT_TEST_DATABASE to the URL of an empty PostgreSQL database",
+)
+def test_the_contract_holds_in_another_database() -> None:
+    check_ledger(partial(Ledger.open, os.environ["ARCHWRIGHT_TEST_DATABASE"]))

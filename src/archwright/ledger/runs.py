@@ -119,7 +119,7 @@ class Run:
     def _damage(self, seq: int, cause: str) -> LedgerError:
         return LedgerError(
             f"Event {seq} of the run {self.name!r} in {self.store.name} is damaged: {cause}. The events before it are intact: read them with "
-            "run.events(strict=False), or copy them into a new store with archwright.ledger.salvage(old, new) and resume there."
+            "run.events(strict=False), or rebuild the store with archwright.ledger.salvage(old, new) and resume there."
         )
 
 
@@ -175,8 +175,11 @@ class Ledger:
                     f"There is already a run {name!r} in {self.store.name}. Go on with it (archwright resume {name}), or choose another name."
                 )
             name = name or _unused(str(header.get("task", "run")), taken)
-            connection.execute(schema.runs.insert(), {"name": name, "created": time.time(), "header": text})
-        return self.run(name)
+            created = time.time()
+            row = {"name": name, "created": created, "header": text}
+            number = connection.execute(schema.runs.insert().returning(schema.runs.c.id), row).scalar_one()
+        self.store.copy("runs", [{"id": number, **row}])
+        return Run(self.store, number, name, created, msgspec.json.decode(text))
 
     def run(self, name: str) -> Run:
         """The run of a name.

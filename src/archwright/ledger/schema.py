@@ -72,8 +72,11 @@ MIGRATIONS: Mapping[int, Migration] = {}
 
 def prepare(
     connection: sa.Connection, version: int = VERSION, migrations: Mapping[int, Migration] = MIGRATIONS
-) -> None:
+) -> bool:
     """Makes the tables of an empty store, or brings those of an older one up to date, inside the caller's transaction.
+
+    Returns:
+        Whether the store is new.
 
     Raises:
         LedgerError: Where the store was made by a newer version, or is a database of something else.
@@ -86,7 +89,7 @@ def prepare(
             )
         metadata.create_all(connection)
         _record(connection, version)
-        return
+        return True
     found = connection.scalar(sa.select(sa.func.max(versions.c.version)))
     if found is None:
         raise LedgerError(
@@ -95,6 +98,7 @@ def prepare(
     for step in range(found, version):
         migrations[step](connection)
         _record(connection, step + 1)
+    return False
 
 
 def refuse_newer(connection: sa.Connection, version: int = VERSION) -> int | None:

@@ -54,6 +54,7 @@ class Session:
         except BaseException:
             self._connection.close()
             raise
+        store.copy("sessions", [self._row])
         self._touch = schema.sessions.update().where(schema.sessions.c.id == self.id).values(beat=sa.bindparam("now"))
 
     def _register(self, command: str) -> None:
@@ -84,6 +85,7 @@ class Session:
             "beat": self._started,
         }
         self.id: int = self._connection.execute(table.insert().returning(table.c.id), row).scalar_one()
+        self._row = {"id": self.id, **row}
         self._beaten = self._started
 
     def _load(self) -> None:
@@ -149,6 +151,7 @@ class Session:
             self._store.sync(self._connection, full=kind not in PASSING_KINDS)
             with self._connection.begin():
                 self._connection.execute(self._insert, row)
+        self._store.copy("events", [row])
         self._seq, self._checksum = seq, digest
         if trial is not None:
             self._follow(kind, trial)
@@ -202,6 +205,7 @@ class Session:
                 self._connection.execute(
                     schema.sessions.update().where(schema.sessions.c.id == self.id).values(beat=now, ended=now)
                 )
+            self._store.copy("sessions", [{**self._row, "beat": now, "ended": now}])
         finally:
             self._connection.close()
 

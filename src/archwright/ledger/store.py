@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from archwright.errors import LedgerError
 from archwright.ledger import schema
+from archwright.ledger.spare import Spare
 
 BUSY_SECONDS = 30.0
 """How long a write waits for another process to finish its own."""
@@ -21,7 +22,7 @@ _CAUSES = (
     (
         ("malformed", "not a database", "file is encrypted"),
         "the file is damaged",
-        "Copy what is readable into a new store with archwright.ledger.salvage(old, new), or restore a backup.",
+        "Rebuild it with archwright.ledger.salvage(old, new), or restore a backup.",
     ),
     (
         ("readonly", "read-only", "permission denied"),
@@ -72,6 +73,7 @@ class Store:
             ) from error
         self.sqlite = url.get_backend_name() == "sqlite"
         self.path = Path(url.database) if self.sqlite and url.database and "://" not in text else None
+        self.spare = Spare(self.path) if self.path else None
         self.name = str(self.path) if self.path else url.render_as_string(hide_password=True)
         if self.sqlite:
             sa.event.listen(self.engine, "connect", _configure)
@@ -83,13 +85,14 @@ class Store:
         Raises:
             LedgerError: Where the store is missing and ``create`` is false, or cannot be used.
         """
-        if self.path and not self.path.exists():
-            if not create:
-                raise LedgerError(
-                    f"There is no store at {self.path}. Check the path; a search makes its store when it starts."
-                )
+        if self.path:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                if not self.path.exists():
+                    if not create:
+                        raise LedgerError(
+                            f"There is no store at {self.path}. Check the path; a search makes its store when it starts."
+                        )
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise LedgerError(
                     f"The store {self.path} cannot be made: {error.strerror}. Name a store in a folder that is writable."
@@ -98,7 +101,8 @@ class Store:
             found = schema.refuse_newer(connection)
         if found != schema.VERSION:
             with self.write() as connection:
-                schema.prepare(connection)
+                if schema.prepare(connection) and self.spare:
+                    self.spare.retire()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -131,9 +135,16 @@ class Store:
         except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
             raise explain(error, self.name) from error
 
+    def copy(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Adds committed rows to the spare copy, where the store has one."""
+        if self.spare:
+            self.spare.write(table, rows)
+
     def close(self) -> None:
         """Closes all connections."""
         self.engine.dispose()
+        if self.spare:
+            self.spare.close()
 
 
 def explain(error: Exception, name: str) -> LedgerError:
