@@ -42,7 +42,8 @@ class Problem:
 
     def graph(self, architecture: Architecture) -> GraphLike:
         """The network of an architecture, cached."""
-        return self._graphs(architecture)
+        graph: GraphLike = self._graphs(architecture)
+        return graph
 
     @cached_property
     def _graphs(self) -> Any:
