@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._device import _device_constructors
 from torch.utils.flop_counter import flop_registry
 
 from archwright.graph.ops import Attributes, OpSpec, load_block
@@ -17,6 +19,8 @@ _FLOAT_BYTES = 4
 _FILLS = frozenset(
     {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.copy_, torch.nn.init.kaiming_uniform_}
 )
+_CONSTRUCTORS = _device_constructors()
+_PAIRWISE = frozenset({Tensor.add, Tensor.mul, torch.add, torch.mul})
 _ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Dropout)
 
 
@@ -28,11 +32,21 @@ class Measured(NamedTuple):
     stateful: bool
 
 
-class _SkipInit(TorchFunctionMode):
-    """Leaves tensors as they are where an initialisation would fill them."""
+class _OnMeta(TorchFunctionMode):
+    """Makes new tensors on the meta device, leaves them as they are where an initialisation would fill them, adds and multiplies shapes.
+
+    ``with torch.device("meta")`` and torch's own meta sums would do, but their first use loads torch's compiler, which takes seconds.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func in _FILLS and args else func(*args, **(kwargs or {}))
+        if func in _FILLS and args:
+            return args[0]
+        if func in _PAIRWISE and len(args) == 2 and isinstance(args[1], Tensor):
+            return torch.empty(torch.broadcast_shapes(args[0].shape, args[1].shape))  # type: ignore[no-untyped-call]
+        named = kwargs or {}
+        if func in _CONSTRUCTORS and named.get("device") is None:
+            named = {**named, "device": "meta"}
+        return func(*args, **named)
 
 
 class _CountFlops(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -41,6 +55,10 @@ class _CountFlops(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and skipping would load torch's compiler, which takes seconds
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -81,20 +99,24 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
             activation_bytes += output.numel() * _FLOAT_BYTES
             last[:] = [output]
 
-    with torch.device("meta"), torch.no_grad():
-        with _SkipInit():
-            block = make_block(spec, attrs, shapes)
+    with torch.no_grad(), contextlib.ExitStack() as stack:
+        if isinstance(load_block(spec.block), type):
+            stack.enter_context(
+                _OnMeta()
+            )  # a plain function has no weights: it runs on one real sample, sooner than on the meta device
+        block = make_block(spec, attrs, shapes)
         inputs = [torch.empty(1, *shape) for shape in shapes]
         if not isinstance(block, nn.Module):
             output = block(*inputs, **dict(attrs))
             parameters, stateful = 0, False
         else:
             block.eval()
+            counter = _CountFlops()
             for module in block.modules():
                 if not any(True for _ in module.children()):
-                    _shorten(module)
+                    _shorten(module, counter)
                     module.register_forward_hook(count)
-            with _CountFlops() as counter:
+            with counter:
                 output = block(*inputs)
             parameters = sum(parameter.numel() for parameter in block.parameters() if parameter.requires_grad)
             stateful = bool(block.state_dict())
@@ -106,9 +128,23 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
     return Measured(tuple(output.shape[1:]), Cost(parameters, int(flops), activation_bytes), stateful)
 
 
-def _shorten(module: nn.Module) -> None:
-    """Layers whose output has the shape of their input only check it: torch's meta kernels of batch norm take milliseconds."""
-    if type(module) in _ELEMENTWISE:
+def _shorten(module: nn.Module, counter: _CountFlops) -> None:
+    """Replaces common layers by their shape rule.
+
+    Torch's meta kernels of batch norm take milliseconds, and that of matrix products loads torch's compiler, which takes seconds.
+    """
+    if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
+        weight = module.weight
+
+        def multiplied(x: Tensor) -> Tensor:
+            if x.shape[-1] != weight.shape[1]:
+                raise ValueError(f"a linear layer of {weight.shape[1]} features got the shape {tuple(x.shape[1:])}")
+            out = torch.empty(*x.shape[:-1], weight.shape[0])
+            counter.flops += 2 * out.numel() * weight.shape[1]
+            return out
+
+        module.forward = multiplied  # type: ignore[method-assign, assignment]
+    elif type(module) in _ELEMENTWISE:
         module.forward = torch.empty_like
     elif type(module) is nn.BatchNorm1d or type(module) is nn.BatchNorm2d:
         ranks, features = ((4,) if type(module) is nn.BatchNorm2d else (2, 3)), module.num_features

@@ -8,7 +8,7 @@ from archwright.space.combinators import chain, choice, integer, op, parallel, r
 from archwright.space.expression import DOWN, OUTPUTS, Expression
 from archwright.space.space import Space
 
-_WIDTHS = ((16, 24, 32, 48), (32, 48, 64, 96), (64, 96, 128, 192))
+_WIDTHS = ((8, 16, 24, 32), (16, 32, 48, 64), (32, 64, 96, 128))
 
 
 def cnn(depth: int = 3, widths: Sequence[Sequence[int]] = _WIDTHS) -> Space:
