@@ -54,9 +54,15 @@ def get_strategy(name: str, **options: Any) -> Strategy:
 
 
 def list_strategies() -> dict[str, str]:
-    """Name of every strategy, with one line on what it is and where it comes from."""
-    kinds = {name: _BUILT_IN.get(name) for name in sorted({*_BUILT_IN, *entry_points(group=GROUP).names})}
-    return {name: ((kind or _load(name)).__doc__ or "").strip().split("\n")[0] for name, kind in kinds.items()}
+    """Name of every strategy, with one line on what it is and where it comes from, or on why it cannot be loaded."""
+    return {name: _line(name) for name in sorted({*_BUILT_IN, *entry_points(group=GROUP).names})}
+
+
+def _line(name: str) -> str:
+    try:
+        return (_load(name).__doc__ or "").strip().split("\n")[0]
+    except StrategyError as error:
+        return str(error)
 
 
 def _load(name: str) -> type[Any]:

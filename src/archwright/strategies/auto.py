@@ -11,13 +11,15 @@ import numpy as np
 
 from archwright.problem import Fidelity, Problem, Proposal, Trial
 from archwright.strategies.evolution import Evolution
-from archwright.strategies.plan import Amount, Plan, Speed, cost, limits, make_plan
+from archwright.strategies.plan import Amount, Plan, Speed, Timing, cost, limits, make_plan, typical
 from archwright.strategies.rungs import Rungs, RungsState, ladder, promoted_from
 
 ETA = 3
 RUNGS = 4
 PROBE_EPOCHS = 2
 """The first trials have so many epochs at least, so that the cost of starting can be told from that of an epoch."""
+PROBE_SHARE = 0.15
+"""Share of the time after which there is a plan from however few trials have ended, refined by those to come."""
 FINISH = 0.1
 """Share of the budget that, at the end, goes to bringing the best to the top and to nothing else."""
 
@@ -28,13 +30,13 @@ class AutoState(msgspec.Struct, frozen=True):
     Attributes:
         rungs: State of halving.
         plan: How the budget is used; ``None`` until the speed is known.
-        speeds: Speeds of the first trials, kept until then.
+        timings: How long the first trials took.
         spent: What its trials have cost: seconds of those done, number and epochs of those started.
     """
 
     rungs: RungsState
     plan: Plan | None
-    speeds: tuple[Speed, ...] = ()
+    timings: tuple[Timing, ...] = ()
     spent: Amount = Amount()
 
 
@@ -67,17 +69,19 @@ class Auto:
         """Files the trial, counts what it cost, and makes the plan once the speed is known."""
         levels = _levels(problem)
         rungs = _engine(levels, state.plan).tell(state.rungs, problem, trial)
-        spent = _spend(state, levels, trial)
-        plan, speeds = state.plan, state.speeds
-        if plan is None:
-            if trial.status == "finished" and trial.measurements and spent.seconds > state.spent.seconds:
-                speeds = (*speeds, Speed.of(trial, trial.proposal.fidelity or problem.fidelity))
-            limit = limits(problem)
-            if len(speeds) >= max(4, 2 * problem.workers) or (speeds and spent.seconds > 0.15 * limit.seconds):
-                plan, speeds = make_plan(levels, ETA, limit, Speed.mean(speeds)), ()
-                if plan.entry != _probe(levels):
+        starts = trial.id > state.rungs.heard
+        ends = trial.done and (starts or any(item.trial == trial.id for item in state.rungs.running))
+        spent = _spend(state.spent, trial, _epochs(levels, trial.proposal), starts, ends)
+        plan, timings, limit = state.plan, state.timings, limits(problem)
+        timed = ends and trial.status == "finished" and trial.measurements and trial.proposal.resume is None
+        if timed and math.isfinite(limit.seconds) and len(timings) < (wanted := max(4, 2 * problem.workers)):
+            timings = (*timings, Timing.of(trial, trial.proposal.fidelity or problem.fidelity))
+            if len(timings) == wanted or spent.seconds > PROBE_SHARE * limit.seconds:
+                before = _engine(levels, plan).entry
+                plan = make_plan(levels, ETA, limit, typical(timings))
+                if plan.entry != before:
                     rungs = msgspec.structs.replace(rungs, proposer=Evolution().init(problem))
-        return AutoState(rungs, plan, speeds, spent)
+        return AutoState(rungs, plan, timings, spent)
 
     def ask(self, state: AutoState, problem: Problem, rng: np.random.Generator) -> Proposal | None:
         """A promotion that is due, else a new architecture; near the end a promotion to the top.
@@ -90,11 +94,9 @@ class Auto:
         due = engine.promotion(state.rungs)
         if due is not None:
             return _because(due, "promote", levels, state)
-        if (
-            state.plan is not None
-            and (source := _to_finish(state, levels, limits(problem), problem.workers)) is not None
-        ):
-            return _because(engine.promote(state.rungs, source, state.plan.top), "finish", levels, state)
+        source = _to_finish(state, levels, limits(problem), problem.workers)
+        if source is not None:
+            return _because(engine.promote(state.rungs, source, engine.top), "finish", levels, state)
         new = engine.propose(state.rungs, problem, rng)
         return None if new is None else _because(new, "probe" if state.plan is None else "explore", levels, state)
 
@@ -122,18 +124,14 @@ def _epochs(levels: tuple[Fidelity, ...], proposal: Proposal) -> float:
     return total if source is None else total - levels[source].cost
 
 
-def _spend(state: AutoState, levels: tuple[Fidelity, ...], trial: Trial) -> Amount:
-    """What is spent after hearing of a trial; a duplicate costs nothing."""
-    spent = state.spent
-    new = trial.id > state.rungs.heard
-    once = Amount(0.0, 1.0, _epochs(levels, trial.proposal))
-    if new:
+def _spend(spent: Amount, trial: Trial, epochs: float, starts: bool, ends: bool) -> Amount:
+    """What is spent after hearing of a trial: number and epochs when it starts, seconds when it ends."""
+    once = Amount(0.0, 1.0, epochs)
+    if starts:
         spent = spent.plus(once)
-    if trial.done and (new or any(item.trial == trial.id for item in state.rungs.running)):
-        spent = spent.plus(Amount(trial.seconds))
-        if trial.status == "duplicate":
-            spent = spent.plus(once, times=-1.0)
-    return spent
+    if ends and trial.status == "duplicate":
+        return spent.plus(once, times=-1.0)
+    return spent.plus(Amount(trial.seconds)) if ends else spent
 
 
 def _to_finish(state: AutoState, levels: tuple[Fidelity, ...], limit: Amount, workers: int) -> int | None:

@@ -66,7 +66,7 @@ def sample_feasible(
 def mutate_feasible(
     problem: Problem, parent: Architecture, rng: np.random.Generator, *, avoid: Collection[Architecture] = ()
 ) -> Architecture | None:
-    """A mutation of the parent that satisfies the constraints, or ``None`` where 50 tries find none.
+    """A mutation of the parent that satisfies the constraints; ``None`` where 50 tries find none, or there is no other.
 
     Args:
         problem: Space and constraints.
@@ -75,7 +75,7 @@ def mutate_feasible(
         avoid: Architectures that are returned only where ten feasible mutations in a row are among them.
     """
     known = 0
-    for _ in range(MUTATE_TRIES):
+    for _ in range(MUTATE_TRIES if problem.space.size > 1 else 0):
         child = problem.space.mutate(parent, rng)
         if not problem.feasible(child):
             continue

@@ -17,11 +17,14 @@ from archwright.strategies.rungs import Rungs, RungsState, ladder
 class Halving:
     """Asynchronous successive halving (ASHA) over any proposer. Li et al. 2020, arXiv 1810.05934.
 
-    New architectures are trained at the lowest rung. Whenever a worker is free, the highest rung that has an architecture
-    among its best 1/eta which was not promoted yet promotes it: it is trained further, from its checkpoint where there is
-    one, in a new trial whose parent is the lower one. Where no promotion is due, the proposer is asked for a new
-    architecture. Ties go to the network with fewer parameters. The proposer hears every score on the scale of the lowest
-    rung (see :mod:`archwright.strategies.rungs`).
+    New architectures are trained at the lowest rung. Whenever a worker is free, the highest rung of which less than 1/eta
+    are promoted promotes the best of the others: it is trained further, from its checkpoint where there is one, in a new
+    trial whose parent is the lower one. Where no promotion is due, the proposer is asked for a new architecture. Ties go
+    to the network with fewer parameters. The proposer hears every score on the scale of the lowest rung (see
+    :mod:`archwright.strategies.rungs`).
+
+    The paper promotes whatever is among the best 1/eta at some time. A proposer that improves gives a new best again and
+    again, and would so have most of a rung promoted, each for a moment; here 1/eta of a rung is a bound that holds.
 
     Attributes:
         proposer: The strategy that proposes new architectures.

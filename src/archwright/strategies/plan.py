@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,8 +13,9 @@ from archwright.problem import Fidelity, Problem, Trial
 EXPLORE = 250
 """Rungs are added until so many new architectures can be tried."""
 CANDIDATES = 12
-FINALISTS = 3
-"""The highest rung is one that lets so many architectures be tried, and so many of them reach it."""
+"""The highest rung is one that lets so many new architectures be tried ..."""
+FINALISTS = 1
+"""... and so many of them reach it; the end of the budget adds to them."""
 
 
 class Speed(msgspec.Struct, frozen=True):
@@ -21,21 +24,42 @@ class Speed(msgspec.Struct, frozen=True):
     start: float = 0.0
     epoch: float = 0.0
 
-    @classmethod
-    def of(cls, trial: Trial, fidelity: Fidelity) -> Speed:
-        """The speed of a finished trial that started from scratch; its start is seen where it measured several epochs."""
-        first, last = trial.measurements[0], trial.measurements[-1]
-        total = float(trial.seconds or last.seconds)
-        if last.epoch > first.epoch and last.seconds > first.seconds:
-            epoch = float(last.seconds - first.seconds) / (last.epoch - first.epoch) / fidelity.share
-            return cls(max(0.0, total - epoch * fidelity.cost), epoch)
-        return cls(0.0, total / fidelity.cost)
+
+class Timing(msgspec.Struct, frozen=True):
+    """How long a trial took that started from scratch.
+
+    Attributes:
+        seconds: All of it.
+        epochs: Epochs over all the training data.
+        epoch: Seconds of an epoch alone; ``None`` where it measured once only.
+    """
+
+    seconds: float
+    epochs: float
+    epoch: float | None
 
     @classmethod
-    def mean(cls, speeds: tuple[Speed, ...]) -> Speed:
-        """The mean of several speeds."""
-        count = max(1, len(speeds))
-        return cls(sum(speed.start for speed in speeds) / count, sum(speed.epoch for speed in speeds) / count)
+    def of(cls, trial: Trial, fidelity: Fidelity) -> Timing:
+        """The timing of a finished trial."""
+        first, last = trial.measurements[0], trial.measurements[-1]
+        epoch = None
+        if last.epoch > first.epoch and last.seconds > first.seconds:
+            epoch = float(last.seconds - first.seconds) / (last.epoch - first.epoch) / fidelity.share
+        return cls(float(trial.seconds or last.seconds), fidelity.cost, epoch)
+
+
+def typical(timings: Sequence[Timing]) -> Speed:
+    """The speed that timings show: mean seconds of an epoch, and median of what they took beyond.
+
+    The median, as the first trial of a worker also waits for all that is done once. Where no trial measured more than once, all its time
+    counts as that of its epochs.
+    """
+    known = [timing.epoch for timing in timings if timing.epoch is not None]
+    if not known:
+        return Speed(0.0, statistics.median_low(timing.seconds / timing.epochs for timing in timings))
+    epoch = statistics.fmean(known)
+    starts = [timing.seconds - (epoch if timing.epoch is None else timing.epoch) * timing.epochs for timing in timings]
+    return Speed(max(0.0, statistics.median_low(starts)), epoch)
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -88,7 +112,8 @@ class Plan(msgspec.Struct, frozen=True):
 def limits(problem: Problem) -> Amount:
     """What the strategy may spend: the budget, less the time for the end and the share of the random baseline.
 
-    ``problem.settings`` may say both: ``search_seconds``, the wall seconds for searching, and ``baseline``, a share in [0, 1).
+    ``problem.settings`` may say both: ``search_seconds``, the wall seconds for searching (else all of the budget), and
+    ``baseline``, a share of the training in [0, 1) that others ask for (else none).
     """
     budget, own = problem.budget, 1.0 - float(problem.settings.get("baseline", 0.0))
     seconds = problem.settings.get("search_seconds", budget.seconds)
@@ -107,9 +132,9 @@ def cost(epochs: float, speed: Speed) -> Amount:
 def make_plan(levels: tuple[Fidelity, ...], eta: int, limit: Amount, speed: Speed) -> Plan:
     """Divides a budget.
 
-    The highest rung is the full fidelity, or the highest that still lets 3 of 12 architectures reach it. Below it stand as many rungs as it
-    takes to try 250 architectures, at least one and no more than leave 3 finalists; none where they would not let more
-    architectures be tried, as when the number of trials is what is limited.
+    The highest rung is the full fidelity, or the highest that still lets 12 architectures be tried and one reach it. Below
+    it stand as many rungs as it takes to try 250 architectures, at least one, and no more than leave a finalist; none
+    where they would not let more architectures be tried, as when the number of trials is what is limited.
     """
     enough = min(CANDIDATES, math.floor(limit.trials)) if math.isfinite(limit.trials) else CANDIDATES
     for top in range(len(levels) - 1, -1, -1):

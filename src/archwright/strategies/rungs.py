@@ -181,10 +181,10 @@ class Rungs:
         return reached[-1] if reached else None
 
     def promotion(self, state: RungsState) -> Proposal | None:
-        """The promotion that is due, highest rung first: the best waiting entry, if among the best 1/eta of its rung."""
+        """The promotion that is due, highest rung first: the best waiting entry, while less than 1/eta are promoted."""
         for level in range(self.top - 1, -1, -1):
             rung = state.rungs[level]
-            if rung.waiting and self._rank(rung) <= rung.results // self.eta:
+            if rung.waiting and len(rung.promoted) < rung.results // self.eta:
                 return self.promote(state, level, level + 1)
         return None
 

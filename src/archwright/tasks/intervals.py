@@ -46,9 +46,7 @@ def wilson(correct: int, total: int) -> Interval:
     return Interval(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 
-def intervals(
-    kind: str, y: ArrayLike, outputs: ArrayLike, *, scale: float = 1.0, seed: int = 0
-) -> dict[str, Interval]:
+def intervals(kind: str, y: ArrayLike, outputs: ArrayLike, *, scale: float = 1.0, seed: int = 0) -> dict[str, Interval]:
     """Every metric of a task's kind with its interval.
 
     Args:

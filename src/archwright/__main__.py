@@ -1,0 +1,6 @@
+"""``python -m archwright``."""
+
+from archwright.cli import main
+
+if __name__ == "__main__":
+    main()

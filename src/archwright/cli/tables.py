@@ -1,0 +1,142 @@
+"""The commands that list things."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from archwright.problem import Budget
+from archwright.problem.final import show
+
+
+def name_table(what: str, rows: Mapping[str, str], console: Console) -> None:
+    """A table of names and one-line descriptions."""
+    table = Table(what, "", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name, description in rows.items():
+        table.add_row(name, description)
+    console.print(table)
+
+
+def runs_table(store: Path | None, console: Console, *, as_json: bool) -> None:
+    """All runs of a store, the latest first."""
+    from archwright.engine import Store
+
+    place = Store(store, create=False)
+    found = sorted(place.ledger.runs(), key=lambda run: run.created, reverse=True)
+    if as_json:
+        for run in found:
+            print(json.dumps(msgspec.to_builtins(run)))
+        return
+    table = Table(
+        "run",
+        "data",
+        "strategy",
+        "budget",
+        "started",
+        "trials",
+        "state",
+        box=None,
+        header_style="bold",
+        padding=(0, 2, 0, 0),
+    )
+    for run in found:
+        header = run.header
+        table.add_row(
+            run.name,
+            str(header.get("task", "")),
+            str(header.get("strategy", "")),
+            str(msgspec.convert(header["budget"], Budget)) if "budget" in header else "",
+            datetime.datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M"),
+            str(sum(run.trials.values())),
+            "ended" if run.ended else "open: archwright resume " + run.name,
+        )
+    console.print(table)
+
+
+def show_run(name: str | None, store: Path | None, console: Console, *, top: int, as_json: bool) -> None:
+    """A run: its result, its best trials, its failures."""
+    from archwright.engine import open_run
+    from archwright.engine.progress import headline, reason
+    from archwright.engine.ranking import rank
+
+    result = open_run(name, store=store)
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "run": result.name,
+                    "ended": result.ended,
+                    "final": msgspec.to_builtins(result.final),
+                    "trials": msgspec.to_builtins(result.trials),
+                }
+            )
+        )
+        return
+    console.print(headline(result.name, result.settings), style="bold", highlight=False)
+    counts = Counter(trial.status for trial in result.trials)
+    console.print(
+        ", ".join(f"{count} {status}" for status, count in counts.items()) or "no trials yet", highlight=False
+    )
+    if result.final is not None:
+        for metric, interval in result.final.test.items():
+            console.print(
+                f"test {metric} {show(metric, interval.value)} [{show(metric, interval.low)}, {show(metric, interval.high)}]",
+                highlight=False,
+                markup=False,
+            )
+        if result.final.comparison is not None:
+            console.print(result.final.comparison.text(), highlight=False)
+    ranked = [(key, trial) for trial in result.trials if (key := rank(result.problem, trial)) is not None]
+    metric = result.settings.objectives[0].metric
+    table = Table(
+        "trial", metric, "params", "epochs", "seconds", "from", box=None, header_style="bold", padding=(0, 2, 0, 0)
+    )
+    for _, trial in sorted(ranked, key=lambda row: row[0], reverse=True)[:top]:
+        value, params = trial.value(metric), trial.value("params")
+        table.add_row(
+            str(trial.id),
+            show(metric, value) if value is not None else "",
+            f"{int(params):,}" if params is not None else "",
+            str((trial.proposal.fidelity or result.settings.fidelity).epochs),
+            f"{trial.seconds:.1f}",
+            reason(trial),
+        )
+    console.print(table)
+    for reason_text, count in Counter(trial.reason for trial in result.trials if trial.status == "failed").most_common(
+        5
+    ):
+        console.print(f"{count} failed: {reason_text}", highlight=False, markup=False)
+
+
+def spaces_table(name: str | None, console: Console) -> None:
+    """The zoo, or one of its spaces."""
+    from archwright.space import get_space, list_spaces
+
+    if name is None:
+        name_table("space", list_spaces(), console)
+        return
+    space = get_space(name)
+    console.print(str(space), highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{space.size:,} architectures", highlight=False)
+
+
+def data_table(source: str | None, target: str | None, console: Console) -> None:
+    """The built-in data sets, or one data set in detail."""
+    from archwright.tasks import list_tasks, load_task
+
+    if source is None:
+        name_table("data set", list_tasks(), console)
+        console.print("Or your own: a folder of class folders, .npz, .csv, .parquet, or hf:NAME.", highlight=False)
+        return
+    task = load_task(source, target)
+    table = Table("", "", box=None, show_header=False, padding=(0, 2, 0, 0))
+    for what, value in task.describe():
+        table.add_row(what, value)
+    console.print(table)

@@ -1,0 +1,190 @@
+"""The one call a user needs, and the two that go on with or look at what it left."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from archwright.errors import ArchwrightError, BudgetError, LedgerError
+from archwright.executors import refuse_in_worker
+from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Signature, Space
+from archwright.engine import setup
+from archwright.engine.loop import Clock
+from archwright.engine.result import Result, load_run_task, problem_of
+from archwright.engine.session import run_session
+from archwright.engine.settings import Settings, versions
+from archwright.engine.store import Store
+from archwright.strategies import get_strategy
+
+if TYPE_CHECKING:
+    from archwright.tasks import Task
+
+
+def search(
+    data: Any = None,
+    *,
+    space: str | Space | None = None,
+    strategy: str = "auto",
+    options: dict[str, Any] | None = None,
+    evaluator: Evaluator | Callable[..., Any] | None = None,
+    target: str | None = None,
+    kind: str | None = None,
+    objectives: str | Objective | Sequence[str | Objective] | None = None,
+    constraints: str | Sequence[str | Constraint] = (),
+    budget: str | float | Budget = "10m",
+    fidelity: Fidelity | None = None,
+    signature: Signature | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    baseline: float = 0.1,
+    name: str | None = None,
+    store: str | os.PathLike[str] | None = None,
+    progress: str = "auto",
+) -> Result:
+    """Searches for the best network for a data set within a budget.
+
+    Args:
+        data: A built-in name (``"digits"``, see ``archwright data``), a path (folder of class folders, ``.npz``, ``.csv``, ``.parquet``), ``"hf:NAME"``,
+            arrays ``(X, y)``, or a loaded task. ``None`` only with your own ``evaluator``.
+        space: A name from ``archwright spaces`` or an ``archwright.Space``; default: one that fits the data.
+        strategy: A name from ``archwright strategies``.
+        options: Options of the strategy.
+        evaluator: Your own function ``(proposal, problem, seed)`` that yields or returns measurements; default: training on ``data``.
+        target: The target column of a table.
+        kind: ``"classification"`` or ``"regression"``; default: found out from the target.
+        objectives: What matters, the most important first: ``"accuracy"``, ``["accuracy", "min:params"]``.
+        constraints: Bounds: ``"params<=200k"``.
+        budget: ``"2m"``, ``"50 trials"``, ``"200 epochs"`` or a combination; time includes the final training and test.
+        fidelity: Full fidelity of a trial; default: from the budget and the measured speed.
+        signature: Input shapes and output sizes, where there is no data set.
+        workers: Evaluations at once, each in a process of its own; 1 evaluates in this process. Default: one for each core.
+        seed: One seed gives one search (on one worker, and a budget that is not time).
+        baseline: Share of the training spent on random architectures, as the control.
+        name: Name of the run; default: from the data.
+        store: Folder of the runs; default ``$ARCHWRIGHT_RUNS`` or ``archwright-runs``.
+        progress: ``"auto"`` (live in terminals and notebooks, else lines), ``"live"``, ``"plain"``, ``"json"`` or ``"none"``.
+
+    Returns:
+        The result; ``result.best`` is the chosen network.
+
+    Raises:
+        ArchwrightError: With a message that says what was wrong and what to do, before any training where possible.
+    """
+    refuse_in_worker()
+    limit = Budget.parse(budget)
+    if not 0 <= baseline < 1:
+        raise BudgetError(f"Got a baseline share of {baseline}; expected a number from 0 to below 1.")
+    clock = Clock(0.0, limit.seconds)
+    task = setup.load(data, target, kind, seed)
+    if task is None and evaluator is None:
+        raise ArchwrightError(
+            "Got neither data nor an evaluator. Name a data set, for example search('digits'), or pass evaluator=your_function."
+        )
+    chosen_space = setup.resolve_space(space, task)
+    goals = setup.resolve_objectives(objectives, task)
+    bounds = setup.resolve_constraints(constraints, task)
+    get_strategy(strategy, **(options or {}))
+    parallel = workers if workers is not None else (setup.default_workers() if evaluator is None else 1)
+    if parallel < 1:
+        raise BudgetError(f"Got {parallel} workers; expected 1 or more.")
+    notes: dict[str, Any] = {}
+    if fidelity is None and evaluator is None and task is not None:
+        fidelity, notes = setup.choose_fidelity(chosen_space, task, limit, parallel, seed, bounds)
+    settings = Settings(
+        data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
+        target=target,
+        kind=kind,
+        task=task.name if task is not None else chosen_space.name,
+        facts=dict(task.describe()) if task is not None else {},
+        data_hash=task.data_hash if task is not None else "",
+        space=chosen_space.to_json(),  # type: ignore[attr-defined]
+        strategy=strategy,
+        options=options or {},
+        evaluator="train" if evaluator is None else getattr(evaluator, "__qualname__", type(evaluator).__qualname__),
+        objectives=goals,
+        constraints=bounds,
+        budget=limit,
+        seed=seed,
+        workers=parallel,
+        baseline=baseline,
+        fidelity=fidelity or Fidelity(),
+        signature=setup.signature_of(task, signature),
+        notes=notes,
+        command=setup.command_line(),
+        versions=versions(),
+    )
+    place = Store(store)
+    run = place.ledger.create_run(name, settings.as_header())
+    return run_session(
+        place,
+        run.name,
+        dataclasses.replace(problem_of(settings), space=chosen_space),
+        settings,
+        task,
+        evaluator,
+        clock,
+        progress,
+    )
+
+
+def resume(
+    name: str | None = None,
+    *,
+    budget: str | float | Budget | None = None,
+    data: Any = None,
+    evaluator: Evaluator | Callable[..., Any] | None = None,
+    workers: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    progress: str = "auto",
+) -> Result:
+    """Goes on with a run after Ctrl-C or a crash, or adds budget to one that ended.
+
+    Args:
+        name: The run; default: the latest.
+        budget: The new total budget, all sessions together; default: as it was.
+        data: The arrays, where the run was started with arrays.
+        evaluator: Your function, where the run was started with one.
+        workers: Evaluations at once; default: as it was.
+        store: Folder of the runs.
+        progress: As for :func:`search`.
+
+    Raises:
+        LedgerError: Where there is no such run, or another process is running it.
+    """
+    place = Store(store, create=False)
+    run = place.ledger.run(name or _latest(place))
+    settings = Settings.from_header(run.header)
+    if settings.evaluator != "train" and evaluator is None:
+        raise ArchwrightError(
+            f"The run '{run.name}' was started with your function {settings.evaluator}; pass it again: resume({run.name!r}, evaluator={settings.evaluator})."
+        )
+    limit = Budget.parse(budget) if budget is not None else settings.budget
+    settings = msgspec.structs.replace(settings, budget=limit, workers=workers or settings.workers)
+    clock = Clock(run.spent, limit.seconds)
+    task: Task | None = None
+    if settings.data_hash:
+        task = (
+            load_run_task(settings) if data is None else setup.load(data, settings.target, settings.kind, settings.seed)
+        )
+        if task is not None and task.data_hash != settings.data_hash:
+            raise LedgerError(
+                f"The data given are not those the run '{run.name}' was started with (hash {task.data_hash[:12]}, was {settings.data_hash[:12]})."
+            )
+    return run_session(place, run.name, problem_of(settings), settings, task, evaluator, clock, progress)
+
+
+def open_run(name: str | None = None, *, store: str | os.PathLike[str] | None = None) -> Result:
+    """A run from the ledger, to look at; the latest where no name is given."""
+    place = Store(store, create=False)
+    return Result(place, name or _latest(place))
+
+
+def _latest(place: Store) -> str:
+    runs = place.ledger.runs()
+    if not runs:
+        raise LedgerError(f"There are no runs in {place.folder} yet. Start one: archwright search digits --budget 2m")
+    return max(runs, key=lambda run: run.created).name

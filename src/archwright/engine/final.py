@@ -1,0 +1,142 @@
+"""The last step of a search: the finalists are trained on train and validation data, and tested once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archwright.artifacts import Artifacts
+from archwright.problem import Problem, Proposal, Trial
+from archwright.problem.final import FinalRecord
+from archwright.engine.loop import Loop
+from archwright.engine.ranking import FINAL
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from archwright.tasks import Task
+
+
+def finalists(loop: Loop) -> list[Trial]:
+    """The search's best trial and the random baseline's best, the better one first."""
+    best = [trial for who in ("search", "baseline") if (trial := loop.incumbent(who)) is not None]
+    chosen = loop.incumbent()
+    return sorted(best, key=lambda trial: trial is not chosen)
+
+
+def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None:
+    """Trains the finalists inside the budget, tests them once, and records the result.
+
+    Where no time is left for training again, the weights that the search left are tested instead, and the record says so. A task
+    without test rows (an estimator's ``fit``) is trained all the same and not tested.
+
+    Returns:
+        The record, or ``None`` where no trial finished.
+    """
+    started = time.monotonic()
+    chosen = finalists(loop)
+    if not chosen:
+        return None
+    problem = loop.problem
+    proposals = [_proposal(loop, trial, len(chosen)) for trial in chosen]
+    trained = {trial.proposal.why["of"]: trial for trial in loop.train_finalists(proposals)}
+    warnings = list(task.warnings)
+    outputs: dict[int, NDArray[np.float32]] = {}
+    weights: dict[int, str] = {}
+    for trial in chosen:
+        source = trained.get(trial.id, trial)
+        digest = source.final.artifacts.get("checkpoint") if source.final else None
+        if digest is None:
+            warnings.append(f"Trial {trial.id} left no weights, so it could not be tested.")
+            continue
+        if source is trial:
+            warnings.append(
+                f"Trial {trial.id} was tested with the weights of the search, trained without the validation data: the budget left no time to train it again."
+            )
+        weights[trial.id] = digest
+        if len(task.test):
+            outputs[trial.id] = _outputs(problem, trial, task, artifacts.get(digest))
+    if chosen[0].id not in weights:
+        return None
+    record = _record(problem, task, chosen, trained, outputs, weights, tuple(warnings), time.monotonic() - started)
+    loop.session.append("final", None, record)
+    return record
+
+
+def _proposal(loop: Loop, trial: Trial, count: int) -> Proposal:
+    """The final training of a trial's architecture; where time is limited, in the time that is left for it."""
+    why: dict[str, Any] = {"by": FINAL, "of": trial.id}
+    if loop.problem.budget.seconds is not None:
+        rounds = -(-count // loop.problem.workers)
+        margin = 1.0 + 0.02 * loop.problem.budget.seconds
+        why["seconds"] = round(max(0.5, (loop.clock.left - margin) / rounds), 2)
+    return Proposal(trial.proposal.architecture, loop.problem.fidelity, parent=trial.id, why=why)
+
+
+def _record(
+    problem: Problem,
+    task: Task,
+    chosen: list[Trial],
+    trained: dict[int, Trial],
+    outputs: dict[int, NDArray[np.float32]],
+    weights: dict[int, str],
+    warnings: tuple[str, ...],
+    seconds: float,
+) -> FinalRecord:
+    from archwright.tasks.intervals import compare, intervals
+
+    truth = _own_units(task, task.test.y)
+    winner = chosen[0]
+    by_purpose = {
+        ("baseline" if trial.proposal.why.get("by") == "baseline" else "search"): trial
+        for trial in chosen
+        if trial.id in outputs
+    }
+    baseline, searched = by_purpose.get("baseline"), by_purpose.get("search")
+    metric = next(
+        (objective.metric for objective in problem.objectives if objective.metric in task.metrics), task.objective
+    )
+    comparison = None
+    if baseline is not None and searched is not None:
+        comparison = compare(task.kind, metric, truth, outputs[searched.id], outputs[baseline.id], seed=problem.seed)
+    final = trained.get(winner.id, winner).final
+    notes: dict[str, Any] = final.notes if final is not None else {}
+    return FinalRecord(
+        trial=winner.id,
+        architecture=winner.proposal.architecture,
+        metric=metric,
+        test=intervals(task.kind, truth, outputs[winner.id], seed=problem.seed) if winner.id in outputs else {},
+        valid={
+            name: value for name, value in (winner.final.values if winner.final else {}).items() if name in task.metrics
+        },
+        cost=problem.graph(winner.proposal.architecture).cost,
+        baseline_trial=baseline.id if baseline else None,
+        baseline_architecture=baseline.proposal.architecture if baseline else None,
+        baseline_test=intervals(task.kind, truth, outputs[baseline.id], seed=problem.seed) if baseline else {},
+        comparison=comparison,
+        epochs=final.epoch if final is not None else 0,
+        seconds=seconds,
+        weights=weights[winner.id],
+        numerics=str(notes.get("numerics", "fp32")),
+        recipe=notes.get("recipe", {}),
+        finalists=tuple(weights),
+        test_rows=len(task.test.y),
+        warnings=warnings,
+    )
+
+
+def _outputs(problem: Problem, trial: Trial, task: Task, checkpoint: bytes) -> NDArray[np.float32]:
+    """The outputs for the test rows: logits, or predictions in the target's own units."""
+    from archwright.evaluators import predict, weights_of
+    from archwright.graph.module import build
+
+    module = build(problem.graph(trial.proposal.architecture), seed=0)  # type: ignore[arg-type]
+    module.load_state_dict(weights_of(checkpoint))
+    return _own_units(task, predict(module, task.test.x))
+
+
+def _own_units(task: Task, values: NDArray[Any]) -> NDArray[Any]:
+    """Standardised targets or predictions in the target's own units; classes and logits as they are."""
+    return values if task.kind == "classification" else values * task.target_std + task.target_mean

@@ -1,0 +1,335 @@
+"""The loop: ask, record, dispatch, record, tell - until the budget is spent.
+
+Everything the loop knows is the fold of the ledger's events, so a run continues after any crash by reading them again.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from archwright.errors import ArchwrightError
+from archwright.executors import Executor, Job, Update
+from archwright.ledger import Event, Kind, Session, apply
+from archwright.problem import Fidelity, Problem, Proposal, Strategy, Trial, trial_seed
+from archwright.engine.ranking import BASELINE, FINAL, purpose, rank
+from archwright.strategies import Random
+
+MAX_FAILURES = 20
+"""Failures from the start without a single success, after which the search gives up and says why."""
+MAX_REPEATS = 200
+"""Proposals in a row that were all known already, after which a space counts as exhausted."""
+
+
+class Clock:
+    """Seconds spent by a run over all its sessions, and those left of a budget (infinite where time is not limited)."""
+
+    def __init__(self, spent: float, limit: float | None) -> None:
+        self._start = time.monotonic() - spent
+        self._limit = limit
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the run first started, pauses between sessions not counted."""
+        return time.monotonic() - self._start
+
+    @property
+    def left(self) -> float:
+        """Seconds left, at least zero."""
+        return float("inf") if self._limit is None else max(0.0, self._limit - self.spent)
+
+
+class Loop:
+    """One session of a run.
+
+    Args:
+        problem: What is searched.
+        strategy: Who proposes.
+        executor: Who carries out evaluations; the loop closes it.
+        session: Where events are appended.
+        events: Events of earlier sessions, replayed in order.
+        clock: Time spent and left.
+        baseline: Share of the training spent on architectures drawn at random, as the control.
+        finalists: How many networks the reserve for final training must allow for (0: no final training).
+        observe: Called after every event and while waiting.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        executor: Executor,
+        session: Session,
+        *,
+        events: Iterable[Event] = (),
+        clock: Clock,
+        baseline: float = 0.1,
+        finalists: int = 2,
+        growth: float = 1.25,
+        observe: Callable[[Loop], None] = lambda loop: None,
+    ) -> None:
+        self.problem, self.strategy, self.executor, self.session, self.clock = (
+            problem,
+            strategy,
+            executor,
+            session,
+            clock,
+        )
+        self.baseline, self.finalists, self.growth, self.observe = baseline, finalists, growth, observe
+        self.trials: dict[int, Trial] = {}
+        self.ended: str | None = None
+        self._state = strategy.init(problem)
+        self._random = Random()
+        self._random_state = self._random.init(problem)
+        self._known: dict[tuple[str, Fidelity], int] = {}
+        self._waiting: dict[int, list[int]] = {}
+        self._backlog: list[int] = []
+        self._repeats = 0
+        self._costs: dict[str, float] = {"search": 0.0, BASELINE: 0.0, FINAL: 0.0}
+        self._paces: list[float] = []
+        self._trained = 0
+        self._failures: list[str] = []
+        self._best: dict[str, tuple[tuple[float, ...], Trial]] = {}
+        for event in events:
+            self._fold(event)
+
+    def run(self) -> str:
+        """Searches until the budget is spent or nothing is left to try; returns why it ended."""
+        for trial in self._unfinished():
+            if purpose(trial) != FINAL:
+                self._dispatch(trial)
+        while True:
+            self._fill()
+            if not self.executor.running:
+                break
+            for update in self.executor.poll(min(0.5, max(0.01, self.clock.left - self.reserve))):
+                self._record(update)
+            self.session.beat()
+            self.observe(self)
+            if self.clock.left <= self.reserve:
+                self._stop_all("the time for searching is up")
+        for number in self._backlog:
+            self._append("stopped", number, {"reason": self.ended or "the search ended", "seconds": 0.0})
+        return self.ended or "nothing was left to try"
+
+    def train_finalists(self, proposals: list[Proposal]) -> list[Trial]:
+        """Trains the given architectures for the answer; those already trained by an earlier session are not trained again."""
+        wanted = {proposal.why["of"] for proposal in proposals}
+        for trial in self._unfinished():
+            if trial.proposal.why.get("of") in wanted and "seconds" not in trial.proposal.why:
+                self._backlog.append(trial.id)
+            else:
+                self._append("stopped", trial.id, {"reason": "it was interrupted", "seconds": 0.0})
+        begun = {trial.proposal.why["of"] for trial in self._finals() if trial.status in ("running", "finished")}
+        for proposal in proposals:
+            if proposal.why["of"] not in begun:
+                self._start(proposal)
+        while self._backlog or self.executor.running:
+            self._submit_backlog()
+            for update in self.executor.poll(min(0.5, self.clock.left)):
+                self._record(update)
+            self.session.beat()
+            self.observe(self)
+            if self.clock.left <= 0:
+                self._backlog.clear()
+                self._stop_all("the budget is spent")
+        return [trial for trial in self._finals() if trial.status == "finished" and trial.proposal.why["of"] in wanted]
+
+    def _unfinished(self) -> list[Trial]:
+        return [trial for trial in self.trials.values() if not trial.done]
+
+    def _finals(self) -> list[Trial]:
+        return [trial for trial in self.trials.values() if purpose(trial) == FINAL]
+
+    @property
+    def reserve(self) -> float:
+        """Seconds kept back for training the finalists on train and validation data, and for the test."""
+        limit = self.problem.budget.seconds
+        if limit is None or not self.finalists:
+            return 0.0
+        rounds = -(-self.finalists // self.problem.workers)
+        best = self.incumbent()
+        if best is None or not best.seconds or best.proposal.fidelity is None:
+            return 0.2 * limit
+        full = self._pace(best) * self.problem.fidelity.cost
+        return min(0.5 * limit, 1.0 + 0.03 * limit + 1.3 * rounds * self.growth * full)
+
+    def incumbent(self, who: str | None = None) -> Trial | None:
+        """The best trial, of all or of those asked for by ``"search"`` or ``"baseline"``."""
+        best = [row for name, row in self._best.items() if who in (None, name)]
+        return max(best, key=lambda row: row[0])[1] if best else None
+
+    def fidelity(self, trial: Trial) -> Fidelity:
+        """The fidelity a trial is evaluated at."""
+        return trial.proposal.fidelity or self.problem.fidelity
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """Seconds, trained trials and epochs (over all the training data) spent on searching."""
+        return {
+            "seconds": self.clock.spent,
+            "trials": float(self._trained),
+            "epochs": self._costs["search"] + self._costs[BASELINE],
+        }
+
+    def _submit_backlog(self) -> None:
+        while self._backlog and self.executor.free > 0:
+            trial = self.trials[self._backlog.pop(0)]
+            seed, known = trial_seed(self.problem, trial.id), len(trial.measurements)
+            self.executor.submit(Job(trial.id, trial.proposal, seed, self._patience(trial), known))
+
+    def _fill(self) -> None:
+        while self.ended is None:
+            self._submit_backlog()
+            if self.executor.free == 0 or len(self._waiting) >= self.problem.workers:
+                return
+            self.ended = self._spent_reason()
+            if self.ended is not None:
+                return
+            proposal = self._propose(len(self.trials))
+            if proposal is None:
+                if not self.executor.running:
+                    self.ended = "the strategy has nothing more to propose"
+                return
+            if not self._affordable(proposal):
+                self.ended = "the time left is shorter than another trial"
+                return
+            self._start(proposal)
+            self.observe(self)
+
+    def _spent_reason(self) -> str | None:
+        budget = self.problem.budget
+        if self.clock.left <= self.reserve:
+            return "the time for searching is up"
+        if budget.trials is not None and self._trained >= budget.trials:
+            return f"all {budget.trials} trials are done"
+        if budget.epochs is not None and self.spent["epochs"] >= budget.epochs:
+            return f"all {budget.epochs:g} epochs are spent"
+        if not self._best and len(self._failures) >= MAX_FAILURES:
+            return f"the first {len(self._failures)} trials all failed, the last because: {self._failures[-1]}"
+        if self._repeats >= MAX_REPEATS:
+            return f"the last {MAX_REPEATS} proposals were all known already"
+        return None
+
+    def _propose(self, number: int) -> Proposal | None:
+        rng = np.random.default_rng([self.problem.seed, number])
+        spent = self._costs["search"] + self._costs[BASELINE]
+        if self.baseline > 0 and spent > 0 and self._costs[BASELINE] < self.baseline * spent and self._repeats == 0:
+            drawn = self._random.ask(self._random_state, self.problem, rng)
+            if drawn is not None:
+                return Proposal(drawn.architecture, self.problem.fidelity, why={"by": BASELINE})
+        proposal = self.strategy.ask(self._state, self.problem, rng)
+        if proposal is not None and proposal.fidelity is None:
+            proposal = Proposal(
+                proposal.architecture, self.problem.fidelity, proposal.parent, proposal.why, proposal.resume
+            )
+        return proposal
+
+    def _affordable(self, proposal: Proposal) -> bool:
+        if self.problem.budget.seconds is None or len(self._paces) < 3:
+            return True
+        return statistics.median(self._paces[-30:]) * self._new_cost(proposal) <= self.clock.left - self.reserve
+
+    def _pace(self, trial: Trial) -> float:
+        """Seconds for an epoch over all the training data; from the second epoch on where there is one, for the first warms up."""
+        first, last = trial.measurements[0], trial.measurements[-1]
+        if last.epoch > first.epoch and last.seconds > first.seconds:
+            return (last.seconds - first.seconds) / (last.epoch - first.epoch) / self.fidelity(trial).share
+        return trial.seconds / max(self._new_cost(trial.proposal), 1e-9)
+
+    def _new_cost(self, proposal: Proposal) -> float:
+        """Epochs over all the training data that a proposal adds to what it resumes from."""
+        cost = (proposal.fidelity or self.problem.fidelity).cost
+        if proposal.resume is None or proposal.parent is None:
+            return cost
+        return max(0.0, cost - self.fidelity(self.trials[proposal.parent]).cost)
+
+    def _start(self, proposal: Proposal) -> None:
+        reason = None
+        try:
+            fingerprint = self.problem.graph(proposal.architecture).fingerprint
+        except ArchwrightError as error:
+            fingerprint, reason = "", str(error)
+        number = len(self.trials)
+        self._append("started", number, {"proposal": proposal, "fingerprint": fingerprint})
+        if reason is not None:
+            self._append("failed", number, {"reason": reason, "seconds": 0.0})
+        else:
+            self._dispatch(self.trials[number])
+
+    def _dispatch(self, trial: Trial) -> None:
+        """Reuses the result of an equal network, waits for one that is being trained, or queues the trial."""
+        twin = self._known.get((trial.fingerprint, self.fidelity(trial)))
+        if purpose(trial) == FINAL or twin is None or twin == trial.id:
+            self._backlog.append(trial.id)
+            return
+        other = self.trials[twin]
+        if not other.done:
+            self._waiting.setdefault(twin, []).append(trial.id)
+        elif other.status == "finished":
+            self._append("duplicate", trial.id, {"of": twin})
+        else:
+            self._append(
+                "failed",
+                trial.id,
+                {"reason": f"the same network as trial {twin}, which {other.status}: {other.reason}", "seconds": 0.0},
+            )
+
+    def _patience(self, trial: Trial) -> float | None:
+        """Seconds after which a trial counts as hanging."""
+        if not self._paces:
+            return None if self.problem.budget.seconds is None else self.clock.left + 30.0
+        usual = max(self._paces[-100:]) * self._new_cost(trial.proposal)
+        return min(self.clock.left + 30.0, 60.0 + 20.0 * usual)
+
+    def _record(self, update: Update) -> None:
+        if update.kind == "measured":
+            self._append("measured", update.trial, update.measurement)
+            return
+        payload: dict[str, Any] = {"seconds": update.seconds}
+        if update.kind != "finished":
+            payload["reason"] = update.reason
+        self._append(update.kind, update.trial, payload)
+        for waiting in self._waiting.pop(update.trial, []):
+            self._dispatch(self.trials[waiting])
+
+    def _append(self, kind: Kind, trial: int, payload: Any) -> None:
+        self._fold(self.session.append(kind, trial, payload))
+
+    def _stop_all(self, reason: str) -> None:
+        self.ended = self.ended or reason
+        for number in self.executor.running:
+            self.executor.stop(number, reason)
+
+    def _fold(self, event: Event) -> None:
+        """Takes one event into the state: the same code live and on resume."""
+        trial = apply(self.trials, event)
+        if trial is None:
+            return
+        self.trials[trial.id] = trial
+        who = purpose(trial)
+        if event.kind == "started":
+            if who != FINAL and trial.fingerprint:
+                self._known.setdefault((trial.fingerprint, self.fidelity(trial)), trial.id)
+                if self._known[trial.fingerprint, self.fidelity(trial)] == trial.id:
+                    self._costs[who] += self._new_cost(trial.proposal)
+                    self._trained += 1
+        elif event.kind == "stopped":
+            self._known.pop((trial.fingerprint, self.fidelity(trial)), None)
+        elif event.kind == "failed":
+            self._failures.append(trial.reason or "no reason was recorded")
+        elif event.kind == "duplicate":
+            self._repeats += 1
+        elif event.kind == "finished":
+            self._repeats = 0
+            if trial.seconds > 0 and trial.measurements:
+                self._paces.append(self._pace(trial))
+        key = rank(self.problem, trial) if trial.done and who != FINAL else None
+        if key is not None and (who not in self._best or key > self._best[who][0]):
+            self._best[who] = (key, trial)
+        if who == "search":
+            self._state = self.strategy.tell(self._state, self.problem, trial)

@@ -1,0 +1,108 @@
+"""One session of a run: everything wired together, run, concluded, tidied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from archwright.executors import Executor, Processes, Serial
+from archwright.problem import Problem
+from archwright.runtime import worker_environment
+from archwright.engine.loop import Clock, Loop
+from archwright.engine.progress import observer
+from archwright.engine.ranking import rank
+from archwright.engine.result import Result
+from archwright.engine.settings import Settings
+from archwright.engine.store import Store
+from archwright.strategies import get_strategy
+
+if TYPE_CHECKING:
+    from archwright.evaluators import Train
+    from archwright.tasks import Task
+
+KEPT = 10
+"""Trials of the highest fidelity whose weights are kept after a search."""
+
+
+def run_session(
+    place: Store,
+    name: str,
+    problem: Problem,
+    settings: Settings,
+    task: Task | None,
+    evaluator: Any,
+    clock: Clock,
+    progress: str,
+) -> Result:
+    """Runs a search, or goes on with one, from the events its ledger has; concludes it and tidies up.
+
+    Args:
+        place: The store.
+        name: The run in it.
+        problem: What is searched.
+        settings: The run's settings, with the budget and workers of this session.
+        task: The data, where there are any.
+        evaluator: The user's own function; ``None`` trains on the task.
+        clock: Time spent by earlier sessions and left of the budget.
+        progress: How to show progress.
+    """
+    trains = evaluator is None and task is not None
+    if trains and task is not None:
+        evaluator = _trainer(place, name, settings, task)
+    run = place.ledger.run(name)
+    watch = observer(progress, name, settings)
+    interrupted = False
+    with run.session(command=settings.command) as session, watch:
+        events = run.events()
+        loop = Loop(
+            problem,
+            get_strategy(settings.strategy, **settings.options),
+            _executor(evaluator, problem, settings.workers),
+            session,
+            events=events,
+            clock=clock,
+            baseline=settings.baseline,
+            finalists=2 if trains else 0,
+            growth=1 + len(task.valid.x) / len(task.train.x) if task is not None else 1.0,
+            observe=watch.update,
+        )
+        concluded = any(event.kind == "final" for event in events)
+        with loop.executor:
+            try:
+                before = len(loop.trials)
+                why = loop.run()
+                if trains and task is not None and not (concluded and len(loop.trials) == before):
+                    from archwright.engine.final import conclude
+
+                    watch.phase("training the finalists on train and validation data")
+                    conclude(loop, task, place.artifacts(name))
+                session.append("ended", None, {"why": why})
+            except KeyboardInterrupt:
+                interrupted = True
+        watch.phase("interrupted" if interrupted else "done")
+    result = Result(place, name, problem=problem, task=task, interrupted=interrupted)
+    if trains and not interrupted:
+        place.artifacts(name).keep_only(_kept(result))
+    watch.finish(result)
+    return result
+
+
+def _trainer(place: Store, name: str, settings: Settings, task: Task) -> Train:
+    from archwright.evaluators import Train
+
+    folder = place.data_folder(settings.data_hash, settings.seed)
+    task.store(folder)
+    return Train(data=str(folder), artifacts=str(place.artifacts(name).root))
+
+
+def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:
+    if workers == 1:
+        return Serial(evaluator, problem)
+    return Processes(evaluator, problem, workers, worker_environment())
+
+
+def _kept(result: Result) -> set[str]:
+    """Checkpoints worth their space once a search has ended: the answer's and those of the best trials."""
+    ranked = [(key, trial) for trial in result.trials if (key := rank(result.problem, trial)) is not None]
+    best = [trial for _, trial in sorted(ranked, key=lambda row: row[0], reverse=True)[:KEPT]]
+    kept = {digest for trial in best if trial.final is not None for digest in trial.final.artifacts.values()}
+    return kept | ({result.final.weights} if result.final is not None and result.final.weights else set())

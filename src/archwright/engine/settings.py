@@ -1,0 +1,87 @@
+"""The settings of a run: what its ledger remembers, and all that is needed to go on with it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+from typing import Any
+
+import msgspec
+
+from archwright import __version__
+from archwright.problem import Budget, Constraint, Fidelity, Objective, Signature
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a run was started with; the header of its ledger entry.
+
+    Attributes:
+        data: The data source as the user named it; ``None`` where arrays were passed in, or there is no data set.
+        target: The target column of a table.
+        kind: ``"classification"`` or ``"regression"`` where the user said so.
+        task: Name of the data set.
+        facts: Its split sizes, classes and the like, for people.
+        data_hash: Hash of the data; a resumed run must see the same.
+        space: The expression as JSON.
+        strategy: Name and options.
+        evaluator: ``"train"``, or the name of the user's own function.
+        objectives: What matters, the most important first.
+        constraints: Bounds.
+        budget: What may be spent, all sessions together.
+        seed: One seed gives one search.
+        workers: Evaluations at once.
+        baseline: Share of the training spent on random architectures, as the control.
+        fidelity: The full fidelity of a trial.
+        signature: Input shapes and output sizes.
+        notes: What was decided before the first trial and why, such as how the fidelity follows from the measured speed.
+        command: How to start this run again.
+        versions: Versions of what matters.
+    """
+
+    data: str | None = None
+    target: str | None = None
+    kind: str | None = None
+    task: str = ""
+    facts: dict[str, str] = {}
+    data_hash: str = ""
+    space: str
+    strategy: str = "auto"
+    options: dict[str, Any] = {}
+    evaluator: str = "train"
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+    budget: Budget
+    seed: int = 0
+    workers: int = 1
+    baseline: float = 0.1
+    fidelity: Fidelity
+    signature: Signature
+    notes: dict[str, Any] = {}
+    command: str = ""
+    versions: dict[str, str] = {}
+
+    def as_header(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        header: dict[str, Any] = msgspec.to_builtins(self)
+        return header
+
+    @classmethod
+    def from_header(cls, header: dict[str, Any]) -> Settings:
+        """The settings of a stored run."""
+        return msgspec.convert(header, cls)
+
+
+def versions() -> dict[str, str]:
+    """Versions of archwright, Python, the operating system and the libraries that results depend on."""
+    found = {
+        "archwright": __version__,
+        "python": platform.python_version(),
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
+    for name in ("torch", "numpy", "scikit-learn", "onnxruntime"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

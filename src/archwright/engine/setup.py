@@ -1,0 +1,169 @@
+"""From what a user says to a problem, an evaluator and the settings that the ledger remembers."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archwright.errors import ArchwrightError, BudgetError, SpaceError
+from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature
+from archwright.problem import Space as SpaceLike
+from archwright.space import get_space
+
+if TYPE_CHECKING:
+    from archwright.tasks import Task
+
+SAMPLES_SEEN = 50_000
+"""Training samples a full-fidelity trial sees where time is not limited: 46 epochs of digits."""
+FULL_TRIALS = 30
+"""Full-fidelity trials that the searching time of all workers should allow for."""
+EPOCHS = (3, 60)
+COSTS = ("params", "flops", "activation_bytes")
+
+
+def load(data: Any, target: str | None, kind: str | None, seed: int) -> Task | None:
+    """The task a user means by a data source; ``None`` for none."""
+    from archwright.tasks import Task, load_task
+
+    if data is None or isinstance(data, Task):
+        return data
+    return load_task(data, target, kind=kind, seed=seed)
+
+
+def default_workers() -> int:
+    """One worker for each core this process may use, eight at most."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def resolve_space(space: str | SpaceLike | None, task: Task | None) -> SpaceLike:
+    """The space a user means: a name, a space, or the task's default."""
+    if space is None:
+        if task is None:
+            raise SpaceError(
+                "Got no space and no data. Give a data set, or a space with your own evaluator: search(space=..., evaluator=...)."
+            )
+        return get_space(task.default_space)
+    if isinstance(space, str):
+        return get_space(space)
+    if not isinstance(space, SpaceLike):
+        raise SpaceError(
+            f"Got {space!r} as the space; expected a name (see `archwright spaces`) or archwright.Space(expression)."
+        )
+    return space
+
+
+def resolve_objectives(
+    objectives: str | Objective | Sequence[str | Objective] | None, task: Task | None
+) -> tuple[Objective, ...]:
+    """Objectives as written, or the task's default; unknown metrics are refused."""
+    if objectives is None:
+        return (Objective.parse(task.objective) if task is not None else Objective("score"),)
+    listed = [objectives] if isinstance(objectives, str | Objective) else list(objectives)
+    parsed = tuple(Objective.parse(item) if isinstance(item, str) else item for item in listed)
+    if not parsed:
+        raise BudgetError("Got an empty list of objectives; expected at least one, for example 'accuracy'.")
+    if task is not None:
+        _check_metrics([objective.metric for objective in parsed], task)
+    return parsed
+
+
+def resolve_constraints(constraints: str | Sequence[str | Constraint], task: Task | None) -> tuple[Constraint, ...]:
+    """Constraints as written; unknown metrics are refused."""
+    listed = [constraints] if isinstance(constraints, str) else list(constraints)
+    parsed = tuple(Constraint.parse(item) if isinstance(item, str) else item for item in listed)
+    if task is not None:
+        _check_metrics([constraint.metric for constraint in parsed], task)
+    return parsed
+
+
+def _check_metrics(names: list[str], task: Task) -> None:
+    from archwright.errors import closest
+
+    known = (*task.metrics, "loss", *COSTS)
+    for name in names:
+        if name not in known:
+            raise BudgetError(
+                f"Got the metric {name!r}, which a {task.kind} task does not measure. {closest(name, known)}"
+            )
+
+
+def choose_fidelity(
+    space: SpaceLike, task: Task, budget: Budget, workers: int, seed: int, constraints: tuple[Constraint, ...]
+) -> tuple[Fidelity, dict[str, Any]]:
+    """The full fidelity of a trial, so that the budget allows for enough of them; and how it was found.
+
+    With a time limit, three random architectures are timed for a moment; without one the result depends on the data's size only, so that
+    the same seed gives the same search on any machine.
+    """
+    rows = len(task.train.x)
+    low, high = EPOCHS
+    epochs = min(high, max(low, round(SAMPLES_SEEN / rows)))
+    if budget.epochs is not None:
+        epochs = max(1, min(epochs, int(budget.epochs / 10)))
+    if budget.seconds is None:
+        return Fidelity(epochs), {}
+    pace = seconds_per_epoch(space, task, seed, constraints)
+    allowed = 0.75 * budget.seconds * workers / FULL_TRIALS / pace
+    notes = {"seconds_per_epoch": round(pace, 4), "search_seconds": round(0.8 * budget.seconds, 3)}
+    if allowed >= 1:
+        return Fidelity(max(1, min(epochs, math.floor(allowed)))), notes
+    return Fidelity(1, max(0.05, round(allowed, 2))), notes
+
+
+def seconds_per_epoch(space: SpaceLike, task: Task, seed: int, constraints: tuple[Constraint, ...] = ()) -> float:
+    """Median seconds for one epoch of three random architectures, from a few training steps of each."""
+    from archwright.evaluators import time_epoch
+
+    rng = np.random.default_rng([seed, 2**31])
+    problem = Problem(space, task.signature, (Objective(task.objective),), constraints, seed=seed)
+    found: list[float] = []
+    deadline = time.monotonic() + 6.0
+    for architecture in _drawn(problem, rng):
+        try:
+            found.append(time_epoch(problem.graph(architecture), task))  # type: ignore[arg-type]
+        except ArchwrightError:
+            continue
+        if len(found) == 3 or time.monotonic() > deadline:
+            break
+    if not found:
+        raise SpaceError(
+            f"None of the networks drawn from the space '{space.name}' could be trained on {task.name} within the constraints; check that its shapes fit {task.signature}."
+        )
+    return statistics.median(found)
+
+
+def _drawn(problem: Problem, rng: np.random.Generator) -> list[Architecture]:
+    drawn = [problem.space.sample(rng) for _ in range(60)]
+    feasible = []
+    for architecture in drawn:
+        try:
+            if problem.feasible(architecture):
+                feasible.append(architecture)
+        except ArchwrightError:
+            continue
+        if len(feasible) == 8:
+            break
+    return feasible
+
+
+def signature_of(task: Task | None, signature: Signature | None) -> Signature:
+    """The signature of the task, or the one the user gave, or that of a small image."""
+    if task is not None:
+        return task.signature
+    return signature or Signature(inputs=((3, 32, 32),), outputs=(10,))
+
+
+def command_line() -> str:
+    """How this process was started, for people who want to do it again."""
+    program = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+    if program in ("archwright", "__main__.py"):
+        return shlex.join(["archwright", *sys.argv[1:]])
+    return ""

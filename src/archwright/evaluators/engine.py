@@ -1,0 +1,169 @@
+"""The training engine: one loop for trials and for the final training, on any module and tensors.
+
+A training has a schedule and a progress along it, from 0 to 1. A fidelity is a point on the schedule of the full fidelity: a trial of a third
+of the epochs runs its first third, and continuing it from there is, bit for bit, the same as never having stopped. What makes such an unfinished
+training comparable is the moving average of the weights, which is measured in place of the last weights.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from archwright.errors import EvaluationError
+from archwright.evaluators.batches import Batches
+from archwright.evaluators.predict import predict
+from archwright.evaluators.recipe import Recipe
+from archwright.evaluators.state import State
+from archwright.graph.module import seeded
+
+CHECK_EVERY = 20
+"""Steps between two looks at the loss and the clock."""
+AVERAGE_EVERY = 4
+"""Steps between two updates of the moving average of the weights."""
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch.
+
+    Attributes:
+        number: Epochs trained so far, counting those of a resumed state.
+        loss: Mean training loss of the epoch.
+        rate: Learning rate of its last step.
+        outputs: Outputs for the validation inputs, ``(n, outputs)`` float32; ``None`` without any.
+        seconds: Seconds since the training began or resumed, validation included.
+        last: Whether this is the last one: the target is reached or the time is over.
+        state: Everything a continuation needs; valid until the next epoch begins.
+    """
+
+    number: int
+    loss: float
+    rate: float
+    outputs: NDArray[np.float32] | None
+    seconds: float
+    last: bool
+    state: State
+
+
+def fit(
+    state: State,
+    x: Tensor,
+    y: Tensor,
+    *,
+    kind: str,
+    epochs: int,
+    valid: Tensor | None = None,
+    target: Fraction = Fraction(1),
+    deadline: float | None = None,
+) -> Iterator[Epoch]:
+    """Trains a network, an epoch for each step of the iterator.
+
+    When the iterator ends or is closed, the module holds the weights to use (the averaged ones, if the recipe averages), in evaluation mode and
+    in the contiguous layout.
+
+    Args:
+        state: The network and how it is trained: ``State.fresh(module, recipe, mode, seed)``, or ``State.from_bytes`` to go on. Changed in place.
+        x: Training inputs, float32 ``(n, *shape)``.
+        y: Targets ``(n,)``: int64 classes or float32 values.
+        kind: ``"classification"`` (cross entropy) or ``"regression"`` (squared error).
+        epochs: Train until this many are done, counting those before.
+        valid: Validation inputs, for which the outputs are computed after each epoch.
+        target: Where on the schedule to be at the end.
+        deadline: ``time.monotonic()`` at which to be done. The schedule is fitted to the epochs that there is time for; an epoch that runs
+            over is cut short.
+
+    Raises:
+        EvaluationError: Where the loss is not finite, or nothing is left to train.
+    """
+    started = time.monotonic()
+    if state.epoch >= epochs:
+        raise EvaluationError(f"Got {epochs} epochs for a network already trained for {state.epoch}; expected more.")
+    module = state.module
+    state.lay_out(state.mode.channels_last)
+    batches = Batches(x, state.recipe, state.mode.channels_last)
+    first, loss_of = state.epoch, criterion(kind, state.recipe)
+    left = epochs - first
+    try:
+        while left > 0:
+            progress = state.progress + (target - state.progress) / left
+            loss = _epoch(state, batches, y, loss_of, progress, deadline)
+            with state.averaged():
+                outputs = None if valid is None else predict(module, valid, state.mode)
+            left = _affordable(epochs - state.epoch, state.epoch - first, started, deadline)
+            rate = state.recipe.rate(float(state.progress))
+            yield Epoch(state.epoch, loss, rate, outputs, time.monotonic() - started, left == 0, state)
+    finally:
+        module.load_state_dict(state.weights())
+        state.lay_out(False)
+        module.eval()
+
+
+def criterion(kind: str, recipe: Recipe) -> Loss:
+    """The loss of a kind of task: outputs and targets to a scalar."""
+    if kind == "classification":
+        return lambda outputs, y: functional.cross_entropy(outputs, y, label_smoothing=recipe.label_smoothing)
+    return lambda outputs, y: functional.mse_loss(outputs.view_as(y), y)
+
+
+def steps_of(rows: int, recipe: Recipe) -> int:
+    """Steps in an epoch. Batches have equal sizes, at most half again as large as the recipe's; the few rows left over change every epoch."""
+    return max(1, round(rows / recipe.batch_size))
+
+
+def _affordable(left: int, done: int, started: float, deadline: float | None) -> int:
+    if deadline is None or left == 0:
+        return left
+    now = time.monotonic()
+    return max(0, min(left, int((deadline - now) * done / max(now - started, 1e-6))))
+
+
+def _epoch(state: State, batches: Batches, y: Tensor, loss_of: Loss, target: Fraction, deadline: float | None) -> float:
+    """Trains for one epoch, brings the state's progress to the target, and returns the mean loss."""
+    module, optimizer, recipe = state.module.train(), state.optimizer, state.recipe
+    steps = steps_of(len(y), recipe)
+    size = len(y) // steps
+    stream = int(np.random.SeedSequence([state.seed, state.epoch]).generate_state(1)[0])
+    generator = torch.Generator().manual_seed(stream)
+    order = torch.randperm(len(y), generator=generator)
+    horizon = max(1.0, recipe.average * steps / AVERAGE_EVERY)
+    begin, span = float(state.progress), float(target - state.progress)
+    total, done = torch.zeros(()), 0
+    with seeded(stream):
+        for step in range(steps):
+            index = order[step * size : (step + 1) * size]
+            rate = recipe.rate(begin + span * step / steps)
+            with state.mode.cast():
+                outputs = module(batches.augment(index, generator))
+            loss = loss_of(outputs.float(), y.index_select(0, index))
+            loss.backward()  # type: ignore[no-untyped-call]
+            if recipe.clip is not None:
+                nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
+            optimizer.step(rate)
+            state.steps += 1
+            if recipe.average and state.steps % AVERAGE_EVERY == 0:
+                state.update_average(horizon)
+            total += loss.detach()
+            done += 1
+            if step % CHECK_EVERY == 0 or step == steps - 1:
+                if not math.isfinite(total.item()):
+                    raise EvaluationError(
+                        f"The training diverged: the loss is {loss.item()} after {state.steps:,} steps at a learning rate of {rate:.3g}."
+                    )
+                if deadline is not None and time.monotonic() >= deadline:
+                    break
+    state.epoch += 1
+    state.progress = target
+    return float(total) / done

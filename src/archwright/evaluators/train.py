@@ -1,0 +1,185 @@
+"""The evaluator that trains a candidate and measures it on the validation rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from archwright.artifacts import Artifacts
+from archwright.errors import EvaluationError
+from archwright.evaluators.batches import share_of
+from archwright.evaluators.engine import Epoch, criterion, fit, steps_of
+from archwright.evaluators.memory import check_memory, out_of_memory
+from archwright.evaluators.numerics import Mode, choose, named
+from archwright.evaluators.recipe import Recipe, default_recipe
+from archwright.evaluators.state import State
+from archwright.evaluators.threads import prepare_worker
+from archwright.problem import Fidelity, Measurement, Problem, Proposal
+from archwright.tasks import Splits, metrics, open_splits
+
+if TYPE_CHECKING:
+    from archwright.graph import Graph
+
+FINAL = "final"
+"""Value of ``why["by"]`` of a proposal that trains the answer: on training and validation rows together."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Trains a network from the start, or on from a checkpoint, and measures it after every epoch.
+
+    The measurements hold the task's metrics on the validation rows, the training ``loss`` and the costs; the last one has the artifact
+    ``checkpoint`` with everything a continuation needs. ``notes`` says in which numerics mode and by which recipe it was trained.
+
+    A proposal whose ``why["by"]`` is ``"final"`` trains on training and validation rows together. Its metrics on the validation rows show that it
+    learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``seconds``, it ends within about that time, its learning rate fully decayed.
+
+    Attributes:
+        data: Folder written by :meth:`archwright.tasks.Task.store`.
+        artifacts: Folder of the checkpoints.
+        recipe: Settings that differ from the task's default recipe, for example ``{"lr": 0.05}``.
+        threads: Threads torch may use.
+        numerics: Numerics mode (a name in ``archwright.evaluators.MODES``); ``"auto"`` tries a few steps in each mode where the budget is wall
+            time, and else goes by a rule, so that a run can be repeated.
+        keep: Whether to store checkpoints.
+    """
+
+    data: str
+    artifacts: str
+    recipe: dict[str, Any] = dataclasses.field(default_factory=dict)
+    threads: int = 1
+    numerics: str = "auto"
+    keep: bool = True
+
+    def __call__(self, proposal: Proposal, problem: Problem, seed: int) -> Iterator[Measurement]:
+        """Trains and yields a measurement for each epoch.
+
+        Raises:
+            EvaluationError: Where the network diverges, needs more memory than there is, or cannot be trained.
+        """
+        from archwright.graph.module import build
+
+        started = time.monotonic()
+        prepare_worker(self.threads)
+        splits = _splits(self.data)
+        recipe = resolve_recipe(splits, self.recipe, problem.fidelity.epochs)
+        graph: Graph = problem.graph(proposal.architecture)  # type: ignore[assignment]
+        cost, fidelity = graph.cost, proposal.fidelity or problem.fidelity
+        final = proposal.why.get("by") == FINAL
+        seconds = proposal.why.get("seconds") if final else None
+        rows = len(splits.train) + final * len(splits.valid)
+        check_memory(cost, recipe.batch_size, splits.train.x[:1].nbytes * (rows + len(splits.valid)))
+        with out_of_memory(cost, recipe.batch_size):
+            x, y = _rows(splits, fidelity.share, problem.seed, final)
+            module = build(graph, seed)
+            state = self._state(proposal, module)
+            if state is None:
+                state = State.fresh(module, recipe, self._mode(module, graph, x, y, recipe, fidelity, problem), seed)
+            notes = {"numerics": state.mode.name, "recipe": msgspec.to_builtins(state.recipe)}
+            if final:
+                notes["seen"] = "The validation rows are among those it was trained on."
+            epochs = fit(
+                state,
+                x,
+                y,
+                kind=splits.kind,
+                epochs=fidelity.epochs,
+                valid=torch.from_numpy(splits.valid.x),
+                target=place(fidelity, problem.fidelity),
+                deadline=None if seconds is None else started + float(seconds),
+            )
+            for epoch in epochs:
+                values = {"loss": epoch.loss, **cost.as_dict(), **_metrics(splits, epoch)}
+                stored = {}
+                if epoch.last and self.keep:
+                    stored["checkpoint"] = Artifacts(self.artifacts).put(state.to_bytes())
+                yield Measurement(
+                    values, epoch.number, time.monotonic() - started, stored, notes | {"rate": epoch.rate}
+                )
+
+    def _state(self, proposal: Proposal, module: nn.Module) -> State | None:
+        if proposal.resume is None:
+            return None
+        return State.from_bytes(Artifacts(self.artifacts).get(proposal.resume), module)
+
+    def _mode(
+        self,
+        module: nn.Module,
+        graph: Graph,
+        x: Tensor,
+        y: Tensor,
+        recipe: Recipe,
+        fidelity: Fidelity,
+        problem: Problem,
+    ) -> Mode:
+        if self.numerics != "auto":
+            return named(self.numerics)
+        loss = criterion("regression" if y.is_floating_point() else "classification", recipe)
+        return choose(
+            module,
+            x,
+            recipe.batch_size,
+            fidelity.epochs * steps_of(len(y), recipe),
+            lambda outputs, index: loss(outputs, y[index]),
+            probe=problem.budget.seconds is not None,
+            key=graph.fingerprint,
+        )
+
+
+def place(fidelity: Fidelity, full: Fidelity) -> Fraction:
+    """Where on the schedule of the full fidelity another one ends, in (0, 1].
+
+    >>> place(Fidelity(3), Fidelity(9))
+    Fraction(1, 3)
+    """
+    spent, all_of_it = (Fraction(part.epochs) * Fraction(part.share) for part in (fidelity, full))
+    return min(Fraction(1), spent / all_of_it)
+
+
+def resolve_recipe(splits: Splits, changes: dict[str, Any], epochs: int) -> Recipe:
+    """The task's default recipe with some settings changed.
+
+    Raises:
+        EvaluationError: Where a setting is unknown or out of its range.
+    """
+    settings = msgspec.to_builtins(default_recipe(splits, len(splits.train), epochs)) | changes
+    try:
+        return msgspec.convert(settings, Recipe).checked()
+    except msgspec.ValidationError as error:
+        raise EvaluationError(
+            f"Got the recipe {changes}: {error}. Known settings: {', '.join(Recipe.__struct_fields__)}."
+        ) from error
+
+
+def _metrics(splits: Splits, epoch: Epoch) -> dict[str, float]:
+    assert epoch.outputs is not None
+    if not np.isfinite(epoch.outputs).all():
+        raise EvaluationError(
+            f"The outputs for the validation rows are not finite after epoch {epoch.number}, though the training loss is {epoch.loss:.4g}."
+        )
+    found = metrics(splits.kind, splits.valid.y, epoch.outputs, scale=splits.target_std)
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+@lru_cache(maxsize=2)
+def _splits(folder: str) -> Splits:
+    return open_splits(folder)
+
+
+def _rows(splits: Splits, share: float, seed: int, final: bool) -> tuple[Tensor, Tensor]:
+    x, y = splits.train.x, splits.train.y
+    if final:
+        x, y = np.concatenate([x, splits.valid.x]), np.concatenate([y, splits.valid.y])
+    if share < 1.0:
+        rows = share_of(y, splits.kind, share, seed)
+        x, y = x[rows], y[rows]
+    return torch.from_numpy(x), torch.from_numpy(y)

@@ -1,0 +1,267 @@
+"""The contract of strategies, and the simulator it is checked with."""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from archwright.errors import EvaluationError
+from archwright.problem import Evaluator, Fidelity, Measurement, Problem, Proposal, Status, Strategy, Trial, trial_seed
+from archwright.testing.toy import ToyEvaluator
+
+
+class Simulation(msgspec.Struct, frozen=True):
+    """What a simulated search did.
+
+    Attributes:
+        trials: All trials, by number.
+        heard: Every trial told, in order, as it was at that moment.
+        state: The strategy's last state.
+        seconds: Simulated seconds.
+    """
+
+    trials: tuple[Trial, ...]
+    heard: tuple[Trial, ...]
+    state: Any
+    seconds: float
+
+
+class _Run:
+    """A simulated search in progress: what the loop of a real one does, without processes and without a ledger."""
+
+    def __init__(
+        self, strategy: Strategy, problem: Problem, evaluator: Evaluator, heard: tuple[Trial, ...] = ()
+    ) -> None:
+        self.strategy, self.problem, self.evaluator = strategy, problem, evaluator
+        self.trials: dict[int, Trial] = {}
+        self.heard: list[Trial] = []
+        self.known: dict[tuple[str, Fidelity], int] = {}
+        self.state = strategy.init(problem)
+        for trial in heard:
+            self.tell(trial)
+
+    def tell(self, trial: Trial) -> None:
+        self.trials[trial.id] = trial
+        self.heard.append(trial)
+        self.state = self.strategy.tell(self.state, self.problem, trial)
+
+    def ask(self) -> Proposal | None:
+        rng = np.random.default_rng([self.problem.seed, len(self.trials)])
+        return self.strategy.ask(self.state, self.problem, rng)
+
+    def start(self, proposal: Proposal) -> tuple[Trial, list[Trial]]:
+        """Starts a trial; returns it, and what will be heard of it, the last being the end."""
+        number, problem = len(self.trials), self.problem
+        trial = Trial(number, proposal, fingerprint=problem.graph(proposal.architecture).fingerprint)
+        self.tell(trial)
+        key = (trial.fingerprint, proposal.fidelity or problem.fidelity)
+        twin = self.trials[self.known.setdefault(key, number)]
+        if twin.id != number and twin.status == "finished":
+            return trial, [_end(trial, "duplicate", measurements=twin.measurements, duplicate_of=twin.id)]
+        return trial, list(self._evaluate(trial))
+
+    def _evaluate(self, trial: Trial) -> Iterator[Trial]:
+        try:
+            found = self.evaluator(trial.proposal, self.problem, trial_seed(self.problem, trial.id))
+            for measurement in _measurements(found, self.problem):
+                trial = msgspec.structs.replace(trial, measurements=(*trial.measurements, measurement))
+                yield trial
+        except EvaluationError as error:
+            yield _end(trial, "failed", reason=str(error), seconds=_seconds(trial))
+        else:
+            yield _end(trial, "finished", seconds=_seconds(trial))
+
+
+def simulate(
+    strategy: Strategy,
+    problem: Problem,
+    evaluator: Evaluator,
+    trials: int,
+    *,
+    workers: int = 1,
+    seconds: float | None = None,
+    rng: np.random.Generator | None = None,
+) -> Simulation:
+    """Searches as the real loop does, but with a simulated clock: an evaluation takes the seconds it measured.
+
+    Trials are numbered from 0 in the order of proposal, the number seeds the proposal, a trial is told as soon as it runs, and a function known
+    at the same fidelity is told as a duplicate.
+
+    Args:
+        strategy: Who proposes.
+        problem: What is searched.
+        evaluator: A cheap one: a table, or a toy.
+        trials: Proposals at most.
+        workers: Evaluations at once.
+        seconds: Simulated seconds at most; trials that would end later are not heard of.
+        rng: Makes the running trials end in random order; without it they end by the simulated clock.
+    """
+    run = _Run(strategy, problem, evaluator)
+    running: list[tuple[float, int, list[Trial]]] = []
+    clock = 0.0
+    while True:
+        while len(running) < workers and len(run.trials) < trials:
+            proposal = run.ask()
+            if proposal is None:
+                break
+            trial, news = run.start(proposal)
+            heapq.heappush(running, (clock + news[-1].seconds, trial.id, news))
+        if not running:
+            break
+        if rng is not None:
+            running.sort(key=lambda item: item[1])
+            end, _, news = running.pop(int(rng.integers(len(running))))
+            heapq.heapify(running)
+        else:
+            end, _, news = heapq.heappop(running)
+        if seconds is not None and end > seconds:
+            break
+        clock = max(clock, end)
+        for trial in news:
+            run.tell(trial)
+    return Simulation(tuple(run.trials.values()), tuple(run.heard), run.state, clock)
+
+
+def check_strategy(
+    strategy: Strategy, problem: Problem, evaluator: Evaluator | None = None, *, trials: int = 40
+) -> None:
+    """Checks that a strategy keeps its contract, over simulated searches with one worker and with several.
+
+    The state is the fold of ``tell`` over what was heard, also after a trip through JSON, as from a ledger; from the state folded from any prefix
+    the same proposals follow; states are not changed by ``tell`` and ``ask``; ``ask`` depends on nothing but state, problem and generator; failed
+    and duplicate trials, missing metrics, NaN and any order of completion are survived; proposals are within the space, the constraints and the
+    full fidelity, have parents that are known, and say why in JSON. Where nothing runs, there is always a proposal.
+
+    Args:
+        strategy: What is checked.
+        problem: A problem on which it can be; its budget may be small.
+        evaluator: Measures proposals; without one, a toy's that fails at times. Needed unless the space is a toy.
+        trials: Proposals per simulated search.
+
+    Raises:
+        AssertionError: Where the contract is broken; the message says how.
+    """
+    evaluators = (
+        [evaluator]
+        if evaluator is not None
+        else [ToyEvaluator(0.1, failing=0.2, broken=0.2), ToyEvaluator(failing=1.0)]
+    )
+    for number, measured in enumerate(evaluators):
+        for workers in (1, 4):
+            checked = _Checked(strategy, problem)
+            rng = np.random.default_rng([problem.seed, number, workers])
+            simulation = simulate(checked, problem, measured, trials, workers=workers, rng=rng)
+            assert len(simulation.trials) == trials, (
+                f"{strategy.name} stopped after {len(simulation.trials)} of {trials} trials though none was running."
+            )
+            _check_folds(strategy, problem, checked, simulation.heard)
+            again = simulate(
+                strategy,
+                problem,
+                measured,
+                trials,
+                workers=workers,
+                rng=np.random.default_rng([problem.seed, number, workers]),
+            )
+            same = [trial.proposal for trial in again.trials] == [trial.proposal for trial in simulation.trials]
+            assert same, f"{strategy.name} proposed differently in two searches of one seed."
+            assert again.state == simulation.state, f"{strategy.name} ended in two states in two searches of one seed."
+
+
+class _Checked:
+    """A strategy that is looked over the shoulder; it remembers its states."""
+
+    def __init__(self, strategy: Strategy, problem: Problem) -> None:
+        self.strategy, self.name, self.states = strategy, strategy.name, [strategy.init(problem)]
+        self.proposals: dict[int, tuple[int, Proposal | None]] = {}
+        self.known: set[int] = set()
+
+    def init(self, problem: Problem) -> Any:
+        return self.states[0]
+
+    def tell(self, state: Any, problem: Problem, trial: Trial) -> Any:
+        self.known.add(trial.id)
+        before = copy.deepcopy(state)
+        after = self.strategy.tell(state, problem, trial)
+        assert state == before, f"{self.name}.tell changed the state it was given; expected a new one."
+        self.states.append(after)
+        return after
+
+    def ask(self, state: Any, problem: Problem, rng: np.random.Generator) -> Proposal | None:
+        before, twin = copy.deepcopy(state), copy.deepcopy(rng)
+        proposal = self.strategy.ask(state, problem, rng)
+        assert state == before, f"{self.name}.ask changed the state; expected it to read only."
+        if proposal is not None:
+            _check_proposal(self.name, proposal, problem, self.known)
+        again = self.strategy.ask(before, problem, twin)
+        assert again == proposal, f"{self.name}.ask gave {proposal}, then {again} for the same state and generator."
+        self.proposals[len(self.states) - 1] = (len(self.known), proposal)
+        return proposal
+
+
+def _check_proposal(name: str, proposal: Proposal, problem: Problem, known: set[int]) -> None:
+    """Within the space, the constraints and the fidelity; parent known; reasons in JSON."""
+    problem.space.validate(proposal.architecture)
+    assert problem.feasible(proposal.architecture), (
+        f"{name} proposed {proposal.architecture}, which breaks the constraints."
+    )
+    fidelity = proposal.fidelity or problem.fidelity
+    within = 1 <= fidelity.epochs <= problem.fidelity.epochs and 0 < fidelity.share <= problem.fidelity.share
+    assert within, f"{name} proposed {fidelity}; expected at most {problem.fidelity}."
+    assert proposal.parent is None or proposal.parent in known, (
+        f"{name} named the parent {proposal.parent}, which it never heard of."
+    )
+    assert isinstance(proposal.why.get("by"), str), f"{name} did not say what a proposal is by: why={proposal.why}."
+    json.dumps(proposal.why, allow_nan=False)
+    assert msgspec.json.decode(msgspec.json.encode(proposal), type=Proposal) == proposal, (
+        f"{name}: why={proposal.why} is not plain JSON."
+    )
+
+
+def _check_folds(strategy: Strategy, problem: Problem, checked: _Checked, heard: tuple[Trial, ...]) -> None:
+    """Folds what was heard, as read back from JSON, and asks again wherever it was asked."""
+    state = strategy.init(problem)
+    for number, expected in enumerate(checked.states):
+        if number > 0:
+            state = strategy.tell(state, problem, _from_json(heard[number - 1]))
+        assert state == expected, (
+            f"{strategy.name}: the state folded from {number} events differs: {state} instead of {expected}."
+        )
+        if number in checked.proposals:
+            trial, proposal = checked.proposals[number]
+            resumed = strategy.ask(state, problem, np.random.default_rng([problem.seed, trial]))
+            assert resumed == proposal, (
+                f"{strategy.name}: resumed after {number} events it proposes {resumed} instead of {proposal}."
+            )
+
+
+def _from_json(trial: Trial) -> Trial:
+    """The trial after a trip through JSON; NaN, which JSON does not know, stays."""
+    text = json.dumps(msgspec.to_builtins(trial))
+    return msgspec.convert(json.loads(text), Trial)
+
+
+def _end(trial: Trial, status: Status, **changes: Any) -> Trial:
+    return msgspec.structs.replace(trial, status=status, **changes)
+
+
+def _seconds(trial: Trial) -> float:
+    return trial.final.seconds if trial.final is not None else 0.0
+
+
+def _measurements(found: Any, problem: Problem) -> Iterator[Measurement]:
+    """What an evaluator returned, as measurements."""
+    if isinstance(found, Measurement):
+        yield found
+    elif isinstance(found, Mapping):
+        yield Measurement(dict(found))
+    elif isinstance(found, int | float):
+        yield Measurement({problem.objectives[0].metric: float(found)})
+    else:
+        yield from found

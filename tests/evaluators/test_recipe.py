@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archwright.errors import EvaluationError
+from archwright.evaluators import Recipe, default_recipe
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.sampled_from(["onecycle", "cosine"]), st.floats(0, 0.9), st.floats(0, 1))
+def test_the_rate_rises_to_its_peak_and_falls_to_zero(schedule, warmup, progress):
+    recipe = Recipe(lr=0.3, schedule=schedule, warmup=warmup)
+    assert 0 <= recipe.rate(progress) <= 0.3 * (1 + 1e-12)
+    assert recipe.rate(warmup) == pytest.approx(0.3)
+    assert recipe.rate(1.0) == pytest.approx(0.0, abs=1e-12)
+    later = min(1.0, progress + 0.01)
+    rising = later <= warmup
+    assert (
+        (recipe.rate(later) >= recipe.rate(progress))
+        if rising
+        else (progress < warmup or recipe.rate(later) <= recipe.rate(progress) + 1e-12)
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lr": 0.0},
+        {"lr": float("nan")},
+        {"batch_size": 1},
+        {"label_smoothing": 1.0},
+        {"crop": -1},
+        {"average": -1.0},
+        {"clip": 0.0},
+        {"warmup": 1.0},
+    ],
+)
+def test_a_value_out_of_range_is_named(change):
+    with pytest.raises(EvaluationError, match=next(iter(change))):
+        Recipe(**change).checked()
+
+
+def test_defaults_follow_the_task_and_the_length_of_the_training(digits):
+    short, long = (default_recipe(digits, 1000, epochs).checked() for epochs in (5, 60))
+    assert (short.crop, long.crop) == (0, 1)
+    assert not long.flip
+    assert short.batch_size < default_recipe(digits, 50_000, 5).batch_size == 128
