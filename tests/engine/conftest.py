@@ -34,7 +34,9 @@ def run(tmp_path, space):
 
     def go(evaluator=evaluate, **settings):
         defaults = {"budget": "20 trials", "strategy": "evolution", "store": tmp_path / "runs", "progress": "none"}
-        return aw.search(space=settings.pop("space", space), evaluator=evaluator, signature=SIGNATURE, **{**defaults, **settings})
+        return aw.search(
+            space=settings.pop("space", space), evaluator=evaluator, signature=SIGNATURE, **{**defaults, **settings}
+        )
 
     return go
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from archwright.errors import ArchwrightError, BudgetError, LedgerError
-from archwright.executors import refuse_in_worker
-from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Signature, Space
 from archwright.engine import setup
 from archwright.engine.loop import Clock
 from archwright.engine.result import Result, load_run_task, problem_of
 from archwright.engine.session import run_session
 from archwright.engine.settings import Settings, versions
 from archwright.engine.store import Store
+from archwright.errors import ArchwrightError, BudgetError, DataError, LedgerError
+from archwright.executors import refuse_in_worker
+from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Signature, Space
 from archwright.strategies import get_strategy
 
 if TYPE_CHECKING:
@@ -88,12 +88,16 @@ def search(
     goals = setup.resolve_objectives(objectives, task)
     bounds = setup.resolve_constraints(constraints, task)
     get_strategy(strategy, **(options or {}))
-    parallel = workers if workers is not None else (setup.default_workers() if evaluator is None else 1)
-    if parallel < 1:
-        raise BudgetError(f"Got {parallel} workers; expected 1 or more.")
-    notes: dict[str, Any] = {}
-    if fidelity is None and evaluator is None and task is not None:
-        fidelity, notes = setup.choose_fidelity(chosen_space, task, limit, parallel, seed, bounds)
+    default = setup.default_workers() if evaluator is None else 1
+    parallel = setup.resolve_workers(default if workers is None else workers)
+    notes: dict[str, Any] = {"baseline": baseline}
+    if evaluator is None and task is not None:
+        found, plan = setup.choose_fidelity(chosen_space, task, limit, parallel, seed, bounds)
+        fidelity = fidelity or found
+        notes |= plan
+    notes["setup_seconds"] = round(clock.spent, 3)
+    if limit.seconds is not None:
+        notes["search_seconds"] = setup.search_seconds(limit.seconds, clock.spent, notes, fidelity, parallel)
     settings = Settings(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
         target=target,
@@ -119,16 +123,9 @@ def search(
     )
     place = Store(store)
     run = place.ledger.create_run(name, settings.as_header())
-    return run_session(
-        place,
-        run.name,
-        dataclasses.replace(problem_of(settings), space=chosen_space),
-        settings,
-        task,
-        evaluator,
-        clock,
-        progress,
-    )
+    problem = dataclasses.replace(problem_of(settings), space=chosen_space)
+    with run.session(command=settings.command) as session:
+        return run_session(session, place, run.name, problem, settings, task, evaluator, clock, progress)
 
 
 def resume(
@@ -157,24 +154,46 @@ def resume(
     """
     place = Store(store, create=False)
     run = place.ledger.run(name or _latest(place))
-    settings = Settings.from_header(run.header)
+    settings = Settings.of(run.header, run.events())
     if settings.evaluator != "train" and evaluator is None:
         raise ArchwrightError(
             f"The run '{run.name}' was started with your function {settings.evaluator}; pass it again: resume({run.name!r}, evaluator={settings.evaluator})."
         )
+    changes = _changes(settings, budget, workers)
+    settings = msgspec.structs.replace(settings, **changes)
+    clock = Clock(run.spent + settings.notes.get("setup_seconds", 0.0), settings.budget.seconds)
+    with run.session(command=setup.command_line()) as session:
+        if changes:
+            session.append("noted", None, changes)
+        task = _same_task(settings, data)
+        return run_session(session, place, run.name, problem_of(settings), settings, task, evaluator, clock, progress)
+
+
+def _changes(settings: Settings, budget: str | float | Budget | None, workers: int | None) -> dict[str, Any]:
+    """What a session changes of the settings; more time is more time for searching."""
     limit = Budget.parse(budget) if budget is not None else settings.budget
-    settings = msgspec.structs.replace(settings, budget=limit, workers=workers or settings.workers)
-    clock = Clock(run.spent, limit.seconds)
-    task: Task | None = None
-    if settings.data_hash:
-        task = (
-            load_run_task(settings) if data is None else setup.load(data, settings.target, settings.kind, settings.seed)
+    changes: dict[str, Any] = {}
+    if workers is not None and workers != settings.workers:
+        changes["workers"] = setup.resolve_workers(workers)
+    if limit != settings.budget:
+        changes["budget"] = limit
+        if limit.seconds is not None and "search_seconds" in settings.notes:
+            more = limit.seconds - (settings.budget.seconds or 0.0)
+            changes["notes"] = {**settings.notes, "search_seconds": settings.notes["search_seconds"] + more}
+    return changes
+
+
+def _same_task(settings: Settings, data: Any) -> Task | None:
+    if not settings.data_hash:
+        return None
+    if data is None:
+        return load_run_task(settings)
+    task = setup.load(data, settings.target, settings.kind, settings.seed)
+    if task is not None and task.data_hash != settings.data_hash:
+        raise DataError(
+            f"The data given are not those the run was started with (hash {task.data_hash[:12]}, was {settings.data_hash[:12]})."
         )
-        if task is not None and task.data_hash != settings.data_hash:
-            raise LedgerError(
-                f"The data given are not those the run '{run.name}' was started with (hash {task.data_hash[:12]}, was {settings.data_hash[:12]})."
-            )
-    return run_session(place, run.name, problem_of(settings), settings, task, evaluator, clock, progress)
+    return task
 
 
 def open_run(name: str | None = None, *, store: str | os.PathLike[str] | None = None) -> Result:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archwright.artifacts import Artifacts
-from archwright.problem import Problem, Proposal, Trial
-from archwright.problem.final import FinalRecord
 from archwright.engine.loop import Loop
 from archwright.engine.ranking import FINAL
+from archwright.problem import Problem, Proposal, Trial
+from archwright.problem.final import FinalRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

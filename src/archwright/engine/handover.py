@@ -10,8 +10,8 @@ import msgspec
 from archwright.engine.settings import versions
 
 if TYPE_CHECKING:
-    from archwright.export import Exported
     from archwright.engine.result import Candidate, Result
+    from archwright.export import Exported
 
 
 def export_candidate(result: Result, candidate: Candidate, folder: Path, *, overwrite: bool) -> Exported:

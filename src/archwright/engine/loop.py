@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from archwright.errors import ArchwrightError
+from archwright.engine.ranking import BASELINE, FINAL, purpose, rank
+from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
 from archwright.ledger import Event, Kind, Session, apply
 from archwright.problem import Fidelity, Problem, Proposal, Strategy, Trial, trial_seed
-from archwright.engine.ranking import BASELINE, FINAL, purpose, rank
 from archwright.strategies import Random
 
 MAX_FAILURES = 20
@@ -43,6 +44,18 @@ class Clock:
         return float("inf") if self._limit is None else max(0.0, self._limit - self.spent)
 
 
+def reserve_seconds(limit: float, training: float, finalists: int, workers: int) -> float:
+    """Seconds to keep back for the end of a search.
+
+    Args:
+        limit: The time budget.
+        training: Seconds that training a finalist takes.
+        finalists: How many there are.
+        workers: How many are trained at once.
+    """
+    return min(0.5 * limit, 1.0 + 0.03 * limit + 1.3 * -(-finalists // workers) * training)
+
+
 class Loop:
     """One session of a run.
 
@@ -55,6 +68,8 @@ class Loop:
         clock: Time spent and left.
         baseline: Share of the training spent on architectures drawn at random, as the control.
         finalists: How many networks the reserve for final training must allow for (0: no final training).
+        growth: Rows the finalists are trained on, per training row.
+        has_artifact: Whether a checkpoint is still there; a trial whose checkpoint is gone is trained from the start.
         observe: Called after every event and while waiting.
     """
 
@@ -70,6 +85,7 @@ class Loop:
         baseline: float = 0.1,
         finalists: int = 2,
         growth: float = 1.25,
+        has_artifact: Callable[[str], bool] = lambda digest: True,
         observe: Callable[[Loop], None] = lambda loop: None,
     ) -> None:
         self.problem, self.strategy, self.executor, self.session, self.clock = (
@@ -79,7 +95,8 @@ class Loop:
             session,
             clock,
         )
-        self.baseline, self.finalists, self.growth, self.observe = baseline, finalists, growth, observe
+        self.baseline, self.finalists, self.growth = baseline, finalists, growth
+        self.observe, self._has_artifact = observe, has_artifact
         self.trials: dict[int, Trial] = {}
         self.ended: str | None = None
         self._state = strategy.init(problem)
@@ -151,12 +168,11 @@ class Loop:
         limit = self.problem.budget.seconds
         if limit is None or not self.finalists:
             return 0.0
-        rounds = -(-self.finalists // self.problem.workers)
         best = self.incumbent()
-        if best is None or not best.seconds or best.proposal.fidelity is None:
+        if best is None or not best.seconds:
             return 0.2 * limit
-        full = self._pace(best) * self.problem.fidelity.cost
-        return min(0.5 * limit, 1.0 + 0.03 * limit + 1.3 * rounds * self.growth * full)
+        training = self.growth * self._pace(best) * self.problem.fidelity.cost
+        return reserve_seconds(limit, training, self.finalists, self.problem.workers)
 
     def incumbent(self, who: str | None = None) -> Trial | None:
         """The best trial, of all or of those asked for by ``"search"`` or ``"baseline"``."""
@@ -193,7 +209,7 @@ class Loop:
             proposal = self._propose(len(self.trials))
             if proposal is None:
                 if not self.executor.running:
-                    self.ended = "the strategy has nothing more to propose"
+                    self.ended = self.ended or "the strategy has nothing more to propose"
                 return
             if not self._affordable(proposal):
                 self.ended = "the time left is shorter than another trial"
@@ -222,11 +238,15 @@ class Loop:
             drawn = self._random.ask(self._random_state, self.problem, rng)
             if drawn is not None:
                 return Proposal(drawn.architecture, self.problem.fidelity, why={"by": BASELINE})
-        proposal = self.strategy.ask(self._state, self.problem, rng)
+        try:
+            proposal = self.strategy.ask(self._state, self.problem, rng)
+        except StrategyError as error:
+            if not self._best:
+                raise
+            self.ended = f"the strategy has nothing more to propose: {error}"
+            return None
         if proposal is not None and proposal.fidelity is None:
-            proposal = Proposal(
-                proposal.architecture, self.problem.fidelity, proposal.parent, proposal.why, proposal.resume
-            )
+            proposal = msgspec.structs.replace(proposal, fidelity=self.problem.fidelity)
         return proposal
 
     def _affordable(self, proposal: Proposal) -> bool:
@@ -254,6 +274,8 @@ class Loop:
             fingerprint = self.problem.graph(proposal.architecture).fingerprint
         except ArchwrightError as error:
             fingerprint, reason = "", str(error)
+        if proposal.resume is not None and not self._has_artifact(proposal.resume):
+            proposal = msgspec.structs.replace(proposal, resume=None)
         number = len(self.trials)
         self._append("started", number, {"proposal": proposal, "fingerprint": fingerprint})
         if reason is not None:

@@ -17,11 +17,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from archwright.engine.ranking import purpose
+from archwright.engine.settings import Settings
 from archwright.errors import BudgetError, closest
 from archwright.problem import Trial
 from archwright.problem.final import show
-from archwright.engine.ranking import purpose
-from archwright.engine.settings import Settings
 
 if TYPE_CHECKING:
     from archwright.engine.loop import Loop

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from archwright.engine.ranking import incumbent, pareto
+from archwright.engine.settings import Settings
+from archwright.engine.store import Store
 from archwright.errors import ArchwrightError, DataError, LedgerError
 from archwright.explain import why as explain_why
 from archwright.ledger import Ended, fold
 from archwright.problem import Architecture, Problem, Trial
 from archwright.problem.final import FinalRecord, show
-from archwright.engine.ranking import incumbent, pareto
-from archwright.engine.settings import Settings
-from archwright.engine.store import Store
 from archwright.space import Space
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ class Result:
     ) -> None:
         self.store, self.name, self.interrupted = store, name, interrupted
         self.run = store.ledger.run(name)
-        self.settings = Settings.from_header(self.run.header)
         self._problem, self._task = problem, task
         self._events = self.run.events()
+        self.settings = Settings.of(self.run.header, self._events)
         self.trials: tuple[Trial, ...] = fold(self._events)
 
     @cached_property

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archwright.executors import Executor, Processes, Serial
-from archwright.problem import Problem
-from archwright.runtime import worker_environment
 from archwright.engine.loop import Clock, Loop
 from archwright.engine.progress import observer
 from archwright.engine.ranking import rank
 from archwright.engine.result import Result
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
+from archwright.executors import Executor, Processes, Serial
+from archwright.ledger import Session
+from archwright.problem import Problem
+from archwright.runtime import worker_environment
 from archwright.strategies import get_strategy
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ KEPT = 10
 
 
 def run_session(
+    session: Session,
     place: Store,
     name: str,
     problem: Problem,
@@ -36,6 +38,7 @@ def run_session(
     """Runs a search, or goes on with one, from the events its ledger has; concludes it and tidies up.
 
     Args:
+        session: Where events are appended; it says that this process is the one at work on the run.
         place: The store.
         name: The run in it.
         problem: What is searched.
@@ -51,7 +54,7 @@ def run_session(
     run = place.ledger.run(name)
     watch = observer(progress, name, settings)
     interrupted = False
-    with run.session(command=settings.command) as session, watch:
+    with watch:
         events = run.events()
         loop = Loop(
             problem,
@@ -63,6 +66,7 @@ def run_session(
             baseline=settings.baseline,
             finalists=2 if trains else 0,
             growth=1 + len(task.valid.x) / len(task.train.x) if task is not None else 1.0,
+            has_artifact=place.artifacts(name).__contains__,
             observe=watch.update,
         )
         concluded = any(event.kind == "final" for event in events)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from typing import Any
 
 import msgspec
 
 from archwright import __version__
+from archwright.ledger import Event
 from archwright.problem import Budget, Constraint, Fidelity, Objective, Signature
 
 
@@ -67,9 +69,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return header
 
     @classmethod
-    def from_header(cls, header: dict[str, Any]) -> Settings:
-        """The settings of a stored run."""
-        return msgspec.convert(header, cls)
+    def of(cls, header: dict[str, Any], events: Iterable[Event]) -> Settings:
+        """The settings of a stored run: its header, and what later sessions changed."""
+        changes = [event.payload for event in events if event.kind == "noted" and isinstance(event.payload, dict)]
+        return msgspec.convert({**header, **{key: value for change in changes for key, value in change.items()}}, cls)
 
 
 def versions() -> dict[str, str]:

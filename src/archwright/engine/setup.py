@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from archwright.engine.loop import reserve_seconds
 from archwright.errors import ArchwrightError, BudgetError, SpaceError
 from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature
 from archwright.problem import Space as SpaceLike
@@ -26,6 +27,10 @@ SAMPLES_SEEN = 50_000
 FULL_TRIALS = 30
 """Full-fidelity trials that the searching time of all workers should allow for."""
 EPOCHS = (3, 60)
+START_SECONDS = 5.0
+"""What starting the workers is expected to take."""
+GROWTH = 4 / 3
+"""Rows of train and validation together, per row of train, as the splits are made by default."""
 COSTS = ("params", "flops", "activation_bytes")
 
 
@@ -36,6 +41,13 @@ def load(data: Any, target: str | None, kind: str | None, seed: int) -> Task | N
     if data is None or isinstance(data, Task):
         return data
     return load_task(data, target, kind=kind, seed=seed)
+
+
+def resolve_workers(workers: int) -> int:
+    """The number of workers, checked."""
+    if workers < 1:
+        raise BudgetError(f"Got {workers} workers; expected 1 or more.")
+    return workers
 
 
 def default_workers() -> int:
@@ -112,10 +124,19 @@ def choose_fidelity(
         return Fidelity(epochs), {}
     pace = seconds_per_epoch(space, task, seed, constraints)
     allowed = 0.75 * budget.seconds * workers / FULL_TRIALS / pace
-    notes = {"seconds_per_epoch": round(pace, 4), "search_seconds": round(0.8 * budget.seconds, 3)}
+    notes = {"seconds_per_epoch": round(pace, 4)}
     if allowed >= 1:
         return Fidelity(max(1, min(epochs, math.floor(allowed)))), notes
     return Fidelity(1, max(0.05, round(allowed, 2))), notes
+
+
+def search_seconds(limit: float, spent: float, notes: dict[str, Any], fidelity: Fidelity | None, workers: int) -> float:
+    """Seconds that are left for searching once the workers have started, less what the final training will take."""
+    start = START_SECONDS if workers > 1 else 0.0
+    end = 0.0
+    if "seconds_per_epoch" in notes:
+        end = reserve_seconds(limit, GROWTH * notes["seconds_per_epoch"] * (fidelity or Fidelity()).cost, 2, workers)
+    return round(max(0.3 * limit, limit - spent - start - end), 3)
 
 
 def seconds_per_epoch(space: SpaceLike, task: Task, seed: int, constraints: tuple[Constraint, ...] = ()) -> float:
