@@ -25,7 +25,18 @@ def test_unknown_names_are_an_attribute_error():
         _ = aw.serach
 
 
-@pytest.mark.parametrize("module", ["archwright", "archwright.cli", "archwright.strategies", "archwright.ledger", "archwright.space", "archwright.engine", "archwright.executors"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "archwright",
+        "archwright.cli",
+        "archwright.strategies",
+        "archwright.ledger",
+        "archwright.space",
+        "archwright.engine",
+        "archwright.executors",
+    ],
+)
 def test_importing_does_not_load_torch(module):
     importlib.import_module(module)
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

@@ -18,10 +18,10 @@ QUICK = {"budget": "1 trials, 2 epochs", "random_state": 0}
 
 
 def checks(kind):
-    """Every check; the one that asks for a good fit gets the epochs for it."""
+    """Every check; those that ask for a good fit get the epochs for it."""
     for number, (instance, check) in enumerate(estimator_checks_generator(kind(**QUICK))):
         name = getattr(check, "func", check).__name__
-        learns = name == "check_regressors_train"
+        learns = name in ("check_regressors_train", "check_classifiers_train")
         estimator = kind(budget="1 trials", random_state=0) if learns else instance
         yield pytest.param(check, estimator, id=f"{kind.__name__}-{name}-{number}")
 

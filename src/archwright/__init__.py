@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from archwright.problem import Architecture, Budget, Constraint, Fidelity, Measurement, Objective, Problem, Proposal, Signature, Trial
     from archwright.engine import Candidate, Result, open_run, resume, search
+    from archwright.problem import (
+        Architecture,
+        Budget,
+        Constraint,
+        Fidelity,
+        Measurement,
+        Objective,
+        Problem,
+        Proposal,
+        Signature,
+        Trial,
+    )
     from archwright.sklearn import ArchwrightClassifier, ArchwrightRegressor
     from archwright.space import Space, get_space, list_spaces
     from archwright.strategies import get_strategy, list_strategies

@@ -29,19 +29,7 @@ if TYPE_CHECKING:
 
 
 class _Archwright(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share.
-
-    Args:
-        budget: What ``fit`` may spend: ``"1m"``, ``"20 trials"``.
-        space: Name of a space, or a space; default: one that fits the data.
-        strategy: Name of a strategy.
-        objectives: What matters; default: accuracy, or R2.
-        constraints: Bounds such as ``"params<=200k"``.
-        workers: Trials at once; 1 searches in this process.
-        random_state: Seed; equal seeds give equal networks where the budget is not time.
-        store: Folder that keeps the run; default: none is kept.
-        progress: ``"none"``, ``"auto"``, ``"live"``, ``"plain"`` or ``"json"``.
-    """
+    """What both estimators share."""
 
     _kind: str
 
@@ -116,12 +104,25 @@ class _Archwright(BaseEstimator):  # type: ignore[misc]
 
         inputs = torch.from_numpy(preprocess.apply(self.preprocess_, X))
         with torch.inference_mode():
-            outputs: NDArray[np.float64] = torch.cat([self.network_(rows.double()) for rows in inputs.split(512)]).numpy()
+            parts = [self.network_(inputs[start : start + 512].double()) for start in range(0, len(inputs), 512)]
+        outputs: NDArray[np.float64] = torch.cat(parts).numpy()
         return outputs
 
 
 class ArchwrightClassifier(ClassifierMixin, _Archwright):  # type: ignore[misc]
-    __doc__ = "A classifier whose network is searched by ``fit``.\n" + (_Archwright.__doc__ or "").split("\n", 1)[1]
+    """A classifier whose network is searched by ``fit``.
+
+    Args:
+        budget: What ``fit`` may spend: ``"1m"``, ``"20 trials"``.
+        space: Name of a space, or a space; default: one that fits the data.
+        strategy: Name of a strategy.
+        objectives: What matters; default: accuracy, or R2.
+        constraints: Bounds such as ``"params<=200k"``.
+        workers: Trials at once; 1 searches in this process.
+        random_state: Seed; equal seeds give equal networks where the budget is not time.
+        store: Folder that keeps the run; default: none is kept.
+        progress: ``"none"``, ``"auto"``, ``"live"``, ``"plain"`` or ``"json"``.
+    """
 
     _kind = "classification"
 
@@ -151,7 +152,19 @@ class ArchwrightClassifier(ClassifierMixin, _Archwright):  # type: ignore[misc]
 
 
 class ArchwrightRegressor(RegressorMixin, _Archwright):  # type: ignore[misc]
-    __doc__ = "A regressor whose network is searched by ``fit``.\n" + (_Archwright.__doc__ or "").split("\n", 1)[1]
+    """A regressor whose network is searched by ``fit``.
+
+    Args:
+        budget: What ``fit`` may spend: ``"1m"``, ``"20 trials"``.
+        space: Name of a space, or a space; default: one that fits the data.
+        strategy: Name of a strategy.
+        objectives: What matters; default: accuracy, or R2.
+        constraints: Bounds such as ``"params<=200k"``.
+        workers: Trials at once; 1 searches in this process.
+        random_state: Seed; equal seeds give equal networks where the budget is not time.
+        store: Folder that keeps the run; default: none is kept.
+        progress: ``"none"``, ``"auto"``, ``"live"``, ``"plain"`` or ``"json"``.
+    """
 
     _kind = "regression"
 
@@ -165,5 +178,7 @@ class ArchwrightRegressor(RegressorMixin, _Archwright):  # type: ignore[misc]
         """The predicted target of each row, in its own units."""
         check_is_fitted(self)
         target = self.preprocess_["target"]
-        outputs: NDArray[np.float64] = self._outputs(validate_data(self, X, reset=False)).reshape(-1) * target["std"] + target["mean"]
+        outputs: NDArray[np.float64] = (
+            self._outputs(validate_data(self, X, reset=False)).reshape(-1) * target["std"] + target["mean"]
+        )
         return outputs

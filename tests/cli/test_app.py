@@ -18,7 +18,9 @@ COMMANDS = ("search", "resume", "runs", "show", "why", "report", "export", "spac
 def store(tmp_path_factory):
     """A store with one small finished run, made on the command line."""
     folder = tmp_path_factory.mktemp("cli") / "runs"
-    done = command("search", "wine", "--budget", "3 trials", "--name", "evening", "--workers", "1", "--store", str(folder))
+    done = command(
+        "search", "wine", "--budget", "3 trials", "--name", "evening", "--workers", "1", "--store", str(folder)
+    )
     assert done.returncode == 0, done.stderr
     assert "Test accuracy" in done.stdout
     assert "Checked without archwright" in done.stdout
@@ -65,7 +67,7 @@ def test_looking_at_a_run(store):
 @pytest.mark.sample
 def test_reports_and_exports_go_where_they_are_told(store, tmp_path):
     assert invoke("report", "evening", "--out", tmp_path / "r.html", "--store", store).exit_code == 0
-    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "r.html").read_text().startswith("<!DOCTYPE html>")
     assert invoke("export", "evening", "--to", tmp_path / "out", "--store", store).exit_code == 0
     assert (tmp_path / "out" / "predict.py").exists()
 
@@ -113,7 +115,19 @@ def test_ctrl_c_ends_cleanly(tmp_path):
     import signal
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "archwright", "search", "digits", "--budget", "5m", "--workers", "2", "--store", str(tmp_path / "runs")],
+        [
+            sys.executable,
+            "-m",
+            "archwright",
+            "search",
+            "digits",
+            "--budget",
+            "5m",
+            "--workers",
+            "2",
+            "--store",
+            str(tmp_path / "runs"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

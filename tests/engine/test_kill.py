@@ -90,7 +90,9 @@ def check(result, earlier, seconds: float) -> None:
     started = Counter(event.trial for event in events if event.kind == "started")
     assert max(started.values()) == 1
     trained = Counter(
-        (trial.fingerprint, trial.proposal.fidelity) for trial in result.trials if trial.status == "finished" and purpose(trial) != "final"
+        (trial.fingerprint, trial.proposal.fidelity)
+        for trial in result.trials
+        if trial.status == "finished" and purpose(trial) != "final"
     )
     assert max(trained.values()) == 1
     assert result.final is not None

@@ -39,7 +39,10 @@ def test_budgets_as_people_write_them(text, budget):
     assert Budget.parse(text) == budget
 
 
-@pytest.mark.parametrize("text", ["", "soon", "0s", "-3m", "2m 5", "5 apples", "2 mm", "1h x", "0 trials", float("nan"), -1, True, "0.5 trials"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "soon", "0s", "-3m", "2m 5", "5 apples", "2 mm", "1h x", "0 trials", float("nan"), -1, True, "0.5 trials"],
+)
 def test_budgets_that_make_no_sense_are_refused(text):
     with pytest.raises(BudgetError):
         Budget.parse(text)

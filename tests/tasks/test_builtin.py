@@ -77,7 +77,7 @@ def small_fashion(tmp_path, monkeypatch):
     for part, count in (("train", 200), ("t10k", 50)):
         (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)))
         labels = (np.arange(count) % 10).astype(np.uint8)
-        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels), mtime=0))
     monkeypatch.setenv("ARCHWRIGHT_DATA", str(tmp_path))
     return folder
 
@@ -99,9 +99,9 @@ def test_missing_files_are_named_with_what_to_do(tmp_path, monkeypatch):
     ("content", "words"),
     [
         (b"not packed", "Could not read"),
-        (gzip.compress(b"other"), "no idx file"),
-        (gzip.compress(idx(np.zeros(9, np.uint8))[:-2]), "cut off"),
-        (gzip.compress(idx(np.zeros(9, np.uint8)))[:-9], "Could not read"),
+        (gzip.compress(b"other", mtime=0), "no idx file"),
+        (gzip.compress(idx(np.zeros(9, np.uint8))[:-2], mtime=0), "cut off"),
+        (gzip.compress(idx(np.zeros(9, np.uint8)), mtime=0)[:-9], "Could not read"),
     ],
 )
 def test_damaged_idx_files_are_refused(small_fashion, content, words):

@@ -12,8 +12,8 @@ from rich.console import Console
 from archwright.problem.final import show
 
 if TYPE_CHECKING:
-    from archwright.export import Exported
     from archwright.engine import Result
+    from archwright.export import Exported
 
 
 def conclude(result: Result, out: Path | None, console: Console, *, as_json: bool) -> int:

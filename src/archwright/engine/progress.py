@@ -50,6 +50,9 @@ class Observer:
     ) -> None:
         return None
 
+    def begin(self, loop: Loop) -> None:
+        """Called once, when the events of earlier sessions have been read."""
+
     def update(self, loop: Loop) -> None:
         """Called after every event and while waiting."""
 
@@ -87,6 +90,10 @@ class Plain(Observer):
         self._best: int | None = None
         self._reported = _Reported()
 
+    def begin(self, loop: Loop) -> None:
+        """What earlier sessions told is not told again."""
+        self._reported.newly_done(loop.trials)
+
     def __enter__(self) -> Observer:
         self._say(headline(self.name, self.settings))
         return self
@@ -119,6 +126,10 @@ class Json(Observer):
     def __init__(self, name: str, settings: Settings) -> None:
         super().__init__(name, settings)
         self._reported = _Reported()
+
+    def begin(self, loop: Loop) -> None:
+        """What earlier sessions told is not told again."""
+        self._reported.newly_done(loop.trials)
 
     def update(self, loop: Loop) -> None:
         """Says what is new."""

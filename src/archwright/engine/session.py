@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from archwright.engine.loop import Clock, Loop
 from archwright.engine.progress import observer
-from archwright.engine.ranking import rank
+from archwright.engine.ranking import FINAL, purpose, rank
 from archwright.engine.result import Result
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
@@ -69,6 +69,7 @@ def run_session(
             has_artifact=place.artifacts(name).__contains__,
             observe=watch.update,
         )
+        watch.begin(loop)
         concluded = any(event.kind == "final" for event in events)
         with loop.executor:
             try:
@@ -105,8 +106,8 @@ def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:
 
 
 def _kept(result: Result) -> set[str]:
-    """Checkpoints worth their space once a search has ended: the answer's and those of the best trials."""
+    """Checkpoints worth their space once a search has ended: those of the answers and of the best trials."""
     ranked = [(key, trial) for trial in result.trials if (key := rank(result.problem, trial)) is not None]
     best = [trial for _, trial in sorted(ranked, key=lambda row: row[0], reverse=True)[:KEPT]]
-    kept = {digest for trial in best if trial.final is not None for digest in trial.final.artifacts.values()}
-    return kept | ({result.final.weights} if result.final is not None and result.final.weights else set())
+    answers = [trial for trial in result.trials if purpose(trial) == FINAL]
+    return {digest for trial in (*best, *answers) if trial.final is not None for digest in trial.final.artifacts.values()}
