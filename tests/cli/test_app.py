@@ -11,7 +11,20 @@ from typer.testing import CliRunner
 
 from archwright.cli.app import app
 
-COMMANDS = ("search", "resume", "runs", "show", "why", "report", "export", "spaces", "strategies", "data", "doctor")
+COMMANDS = (
+    "search",
+    "resume",
+    "runs",
+    "show",
+    "why",
+    "report",
+    "export",
+    "spaces",
+    "strategies",
+    "data",
+    "doctor",
+    "salvage",
+)
 
 
 @pytest.fixture(scope="module")

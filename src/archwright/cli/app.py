@@ -255,6 +255,14 @@ def doctor(store: Store = None) -> None:
     raise typer.Exit(examine(store, console))
 
 
+@app.command()
+def salvage(to: Annotated[Path, typer.Option(help="Folder of the new store.")], store: Store = None) -> None:
+    """Rescue a damaged store: copy what is readable into a new one, where its runs go on."""
+    from archwright.cli.salvage import salvage_store
+
+    salvage_store(store, console, to)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from archwright import __version__

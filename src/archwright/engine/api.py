@@ -91,6 +91,7 @@ def search(
     default = setup.default_workers() if evaluator is None else 1
     parallel = setup.resolve_workers(default if workers is None else workers)
     notes: dict[str, Any] = {"baseline": baseline}
+    place = Store(store)
     if evaluator is None and task is not None:
         found, plan = setup.choose_fidelity(chosen_space, task, limit, parallel, seed, bounds)
         fidelity = fidelity or found
@@ -121,7 +122,6 @@ def search(
         command=setup.command_line(),
         versions=versions(),
     )
-    place = Store(store)
     run = place.ledger.create_run(name, settings.as_header())
     problem = dataclasses.replace(problem_of(settings), space=chosen_space)
     with run.session(command=settings.command) as session:

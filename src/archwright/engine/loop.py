@@ -166,8 +166,10 @@ class Loop:
     def reserve(self) -> float:
         """Seconds kept back for training the finalists on train and validation data, and for the test."""
         limit = self.problem.budget.seconds
-        if limit is None or not self.finalists:
+        if limit is None:
             return 0.0
+        if not self.finalists:
+            return min(1.0, 0.05 * limit)
         best = self.incumbent()
         if best is None or not best.seconds:
             return 0.2 * limit
@@ -325,7 +327,7 @@ class Loop:
     def _stop_all(self, reason: str) -> None:
         self.ended = self.ended or reason
         for number in self.executor.running:
-            self.executor.stop(number, reason)
+            self.executor.stop(number, reason, min(10.0, max(0.25, 0.25 * self.clock.left)))
 
     def _fold(self, event: Event) -> None:
         """Takes one event into the state: the same code live and on resume."""

@@ -110,4 +110,6 @@ def _kept(result: Result) -> set[str]:
     ranked = [(key, trial) for trial in result.trials if (key := rank(result.problem, trial)) is not None]
     best = [trial for _, trial in sorted(ranked, key=lambda row: row[0], reverse=True)[:KEPT]]
     answers = [trial for trial in result.trials if purpose(trial) == FINAL]
-    return {digest for trial in (*best, *answers) if trial.final is not None for digest in trial.final.artifacts.values()}
+    return {
+        digest for trial in (*best, *answers) if trial.final is not None for digest in trial.final.artifacts.values()
+    }

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.artifacts import Artifacts
-from archwright.errors import EvaluationError
+from archwright.errors import EvaluationError, LedgerError
 from archwright.evaluators.batches import share_of
 from archwright.evaluators.engine import Epoch, criterion, fit, steps_of
 from archwright.evaluators.memory import check_memory, out_of_memory
@@ -109,7 +109,11 @@ class Train:
     def _state(self, proposal: Proposal, module: nn.Module) -> State | None:
         if proposal.resume is None:
             return None
-        return State.from_bytes(Artifacts(self.artifacts).get(proposal.resume), module)
+        try:
+            content = Artifacts(self.artifacts).get(proposal.resume)
+        except LedgerError as error:
+            raise EvaluationError(str(error)) from error
+        return State.from_bytes(content, module)
 
     def _mode(
         self,

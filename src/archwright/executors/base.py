@@ -76,10 +76,11 @@ class Executor(Protocol):
 
         Raises:
             EvaluationError: Where the evaluator cannot be run at all.
+            LedgerError: Where the evaluator cannot store its results: no other trial could either.
         """
 
-    def stop(self, trial: int, reason: str) -> None:
-        """Ends a trial early; its last update will be ``stopped`` with this reason."""
+    def stop(self, trial: int, reason: str, grace: float = ...) -> None:
+        """Ends a trial early, by force after ``grace`` seconds where that is possible; its last update will be ``stopped`` with this reason."""
 
     def close(self) -> None:
         """Ends everything that still runs, without updates."""

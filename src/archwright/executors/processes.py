@@ -22,7 +22,7 @@ from typing import Any, Final, Self
 import cloudpickle  # type: ignore[import-untyped]
 import msgspec
 
-from archwright.errors import EvaluationError
+from archwright.errors import EvaluationError, LedgerError
 from archwright.executors.base import Job, Update, overdue, refuse_in_worker
 from archwright.executors.child import Child, Task
 from archwright.problem import Evaluator, Problem
@@ -69,6 +69,7 @@ class Processes:
         self._tasks: dict[int, Task] = {}
         self._updates: list[Update] = []
         self._born, self._failures = 0, 0
+        self._unstored: str | None = None
         content = pickle.dumps(sys.path) + _pickled(evaluator, problem)
         self._folder = tempfile.TemporaryDirectory(prefix="archwright-")
         (Path(self._folder.name) / "evaluator").write_bytes(content)
@@ -115,6 +116,7 @@ class Processes:
 
         Raises:
             EvaluationError: Where workers cannot start or load the evaluator.
+            LedgerError: Where the evaluator cannot store its results: no other trial could either.
         """
         until = float("inf") if timeout is None else time.monotonic() + timeout
         wait = 0.0
@@ -124,12 +126,14 @@ class Processes:
                 self._receive(by_pipe[pipe])  # type: ignore[index]
             self._watch()
             now = time.monotonic()
-            if self._updates or not self._tasks or now >= until:
+            if self._updates or self._unstored or not self._tasks or now >= until:
                 break
             nearest = min(task.due for task in self._tasks.values())
             wait = max(
                 0.0, min(1.0, until - now, nearest - now)
             )  # a look once a second finds a worker whose children keep its pipe open
+        if self._unstored and not self._updates:  # what others have finished is told first
+            raise LedgerError(self._unstored)
         updates, self._updates = self._updates, []
         return updates
 
@@ -155,6 +159,9 @@ class Processes:
                 self._updates.append(Update(trial, "measured", measurement, seconds=task.lost + seconds))
         elif kind == "done" and task is not None:
             _, how, why, seconds = content
+            if how == "unstored":
+                self._unstored = why
+                return
             worker.task = None
             self._finish(task, how, why, seconds)
 
@@ -205,12 +212,12 @@ class Processes:
         worker.kill()
         self._workers.remove(worker)
 
-    def stop(self, trial: int, reason: str) -> None:
-        """Ends a trial early: at its next measurement, or by force after a grace. Nothing happens where it is not running."""
+    def stop(self, trial: int, reason: str, grace: float = GRACE_SECONDS) -> None:
+        """Ends a trial early: at its next measurement, or by force after ``grace`` seconds. Nothing happens where it is not running."""
         task = self._tasks.get(trial)
         if task is None or task.stopping is not None:
             return
-        task.stopping, task.stop_by = reason, time.monotonic() + GRACE_SECONDS
+        task.stopping, task.stop_by = reason, time.monotonic() + grace
         for worker in self._workers:
             if worker.task is task:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Self
 
-from archwright.errors import EvaluationError
+from archwright.errors import EvaluationError, LedgerError
 from archwright.executors.base import Job, Update, as_measurement, check_final, overdue, reason, steps
 from archwright.problem import Evaluator, Measurement, Problem
 
@@ -53,7 +53,11 @@ class Serial:
         self._job, self._steps, self._last, self._count, self._seconds, self._stopping = job, None, None, 0, 0.0, None
 
     def poll(self, timeout: float | None = None) -> list[Update]:
-        """Runs until the next measurement that is not known yet, or the end of the trial; ``timeout`` has no effect."""
+        """Runs until the next measurement that is not known yet, or the end of the trial; ``timeout`` has no effect.
+
+        Raises:
+            LedgerError: Where the evaluator cannot store its results: no other trial could either.
+        """
         job = self._job
         if job is None:
             return []
@@ -78,6 +82,8 @@ class Serial:
             except EvaluationError as error:
                 return [self._done("failed", str(error))]
             return [self._done("finished")]
+        except LedgerError:
+            raise
         except Exception as error:
             self._seconds = spent + time.perf_counter() - begun
             return [self._done("failed", reason(error))]
@@ -98,7 +104,7 @@ class Serial:
         if close is not None:
             close()
 
-    def stop(self, trial: int, reason: str) -> None:
+    def stop(self, trial: int, reason: str, grace: float = 0.0) -> None:
         """Ends the trial early: the next poll gives ``stopped``. Nothing happens where it is not running."""
         if trial in self.running:
             self._stopping = reason

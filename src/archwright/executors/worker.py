@@ -14,6 +14,7 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
+from archwright.errors import LedgerError
 from archwright.executors.base import Job, enter_worker, evaluate, reason
 
 _PR_SET_PDEATHSIG = 1
@@ -82,6 +83,8 @@ def _run(
                 break
             if number >= job.skip:
                 pipe.send(("measured", (job.trial, measurement, time.perf_counter() - begun)))
+    except LedgerError as error:
+        kind, why = "unstored", str(error)
     except Exception as error:
         kind, why = "failed", reason(error)
     finally:

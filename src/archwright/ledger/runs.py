@@ -119,7 +119,7 @@ class Run:
     def _damage(self, seq: int, cause: str) -> LedgerError:
         return LedgerError(
             f"Event {seq} of the run {self.name!r} in {self.store.name} is damaged: {cause}. The events before it are intact: read them with "
-            "run.events(strict=False), or rebuild the store with archwright.ledger.salvage(old, new) and resume there."
+            "run.events(strict=False), or rebuild the store with `archwright salvage --to NEW` and resume there."
         )
 
 

@@ -45,6 +45,7 @@ def salvage(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> list[Sa
     try:
         spare: Rows = Spare(damaged.path).read() if damaged.path else {}
         stored, damage = _readable(damaged)
+        unsure = damage is not None
     finally:
         damaged.close()
     runs = {**stored.get("runs", {}), **spare.get("runs", {})}  # a run's row never changes: the copy is the safer one
@@ -53,25 +54,27 @@ def salvage(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> list[Sa
     with Ledger.open(new) as target:
         if target.runs():
             raise LedgerError(f"The store {target.store.name} already has runs. Name a new file for what is rescued.")
-        return [_copy(runs[number], stored, spare, target.store) for number in sorted(runs)]
+        return [_copy(runs[number], stored, spare, target.store, unsure) for number in sorted(runs)]
 
 
 def _readable(store: Store) -> tuple[Rows, LedgerError | None]:
-    """The rows of the tables, each up to the first one that cannot be read, and why."""
+    """The rows of the tables, each from both ends up to the first one that cannot be read, and why."""
     found: Rows = defaultdict(dict)
     damage = None
     for table in (schema.runs, schema.sessions, schema.events):
-        try:
-            with store.engine.connect() as connection, connection.begin():
-                for row in connection.execute(sa.select(table).order_by(*table.primary_key)).mappings():
-                    values = {str(column): value for column, value in row.items()}
-                    found[table.name][key(table.name, values)] = values
-        except sa.exc.SQLAlchemyError as error:
-            damage = explain(error, store.name)
+        for order in (sa.asc, sa.desc):
+            try:
+                with store.engine.connect() as connection, connection.begin():
+                    for row in connection.execute(sa.select(table).order_by(*map(order, table.primary_key))).mappings():
+                        values = {str(column): value for column, value in row.items()}
+                        found[table.name][key(table.name, values)] = values
+                break
+            except sa.exc.SQLAlchemyError as error:
+                damage = explain(error, store.name)
     return found, damage
 
 
-def _copy(run: Mapping[str, Any], stored: Rows, spare: Rows, target: Store) -> Salvaged:
+def _copy(run: Mapping[str, Any], stored: Rows, spare: Rows, target: Store, unsure: bool) -> Salvaged:
     number, previous = run["id"], head(msgspec.json.decode(run["header"]))
     sources = [
         {seq: row for (owner, seq), row in rows.get("events", {}).items() if owner == number}
@@ -95,7 +98,11 @@ def _copy(run: Mapping[str, Any], stored: Rows, spare: Rows, target: Store) -> S
     target.copy("runs", [run])
     target.copy("sessions", needed.values())
     target.copy("events", events)
-    lost = f"event {len(events) + 1} and what follows, up to event {newest} at least" if newest > len(events) else None
+    lost = None
+    if newest > len(events):
+        lost = f"event {len(events) + 1} and what follows, up to event {newest} at least"
+    elif unsure and max(sources[1], default=0) < newest:
+        lost = f"what followed event {newest}, if anything did: the rest of the store cannot be read"
     return Salvaged(run["name"], len(events), lost)
 
 

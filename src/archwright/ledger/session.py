@@ -27,6 +27,9 @@ BEAT_SECONDS = 1.0
 REMOTE_SECONDS = 120.0
 """A session on another host counts as dead where it wrote nothing for this long."""
 
+_mine: set[tuple[int, float]] = set()
+"""Sessions (id, start) that are open in this process: one whose end could not be written, because the disk was full, is none of them."""
+
 
 class Session:
     """Writes events to a run. Use it as a context manager, from one thread.
@@ -54,6 +57,7 @@ class Session:
         except BaseException:
             self._connection.close()
             raise
+        _mine.add((self.id, self._started))
         store.copy("sessions", [self._row])
         self._touch = schema.sessions.update().where(schema.sessions.c.id == self.id).values(beat=sa.bindparam("now"))
 
@@ -63,7 +67,7 @@ class Session:
         self._connection.execute(schema.runs.update().where(schema.runs.c.id == self._run).values(id=self._run))
         mine = self._connection.execute(sa.select(table).where(table.c.run == self._run)).all()
         for other in mine:
-            if other.ended is None and alive(other.host, other.pid, other.process_started, other.beat):
+            if other.ended is None and _at_work(other):
                 raise LedgerError(
                     f"The run {self._name!r} is being written by process {other.pid} on {other.host} ({other.command}). "
                     "Wait for it or end it, then resume; or start a run of another name."
@@ -200,6 +204,7 @@ class Session:
         if self._closed:
             return
         self._closed, now = True, self._now()
+        _mine.discard((self.id, self._started))
         try:
             with self._store.explained(), self._connection.begin():
                 self._connection.execute(
@@ -220,6 +225,14 @@ class Session:
         except LedgerError:
             if error is None:
                 raise  # else the first error says more; an unclosed session of a dead process is taken over
+
+
+def _at_work(session: sa.Row[Any]) -> bool:
+    """Whether a session without a written end is still open."""
+    mine = session.host == platform.node() and session.pid == os.getpid()
+    if mine and (session.id, session.started) not in _mine:
+        return False
+    return alive(session.host, session.pid, session.process_started, session.beat)
 
 
 def alive(host: str, pid: int, process_started: float, beat: float) -> bool:

@@ -22,7 +22,7 @@ _CAUSES = (
     (
         ("malformed", "not a database", "file is encrypted"),
         "the file is damaged",
-        "Rebuild it with archwright.ledger.salvage(old, new), or restore a backup.",
+        "Rebuild it with `archwright salvage --to NEW`, or restore a backup.",
     ),
     (
         ("readonly", "read-only", "permission denied"),
@@ -155,6 +155,8 @@ def explain(error: Exception, name: str) -> LedgerError:
             f"The store {name} already has this record ({original}). Another process writes to the same run: end it, then resume."
         )
     text = str(original).lower()
+    if "unable to open database file" in text and Path(name).exists() and not os.access(Path(name).parent, os.W_OK):
+        text = "read-only"  # beside an SQLite file its write-ahead log has to be made, even to read
     for signs, cause, advice in _CAUSES:
         if any(sign in text for sign in signs):
             return LedgerError(f"The store {name} cannot be used: {cause} ({original}). {advice}")
