@@ -25,7 +25,9 @@ def main(budget: str = "2m", seeds: int = 3) -> int:
             seconds = time.monotonic() - begun
             exported = result.best.export(f"{folder}/out")
             result.report()
-        assert result.final is not None and exported.checks is not None and result.final.cost is not None
+        assert result.final is not None
+        assert result.final.cost is not None
+        assert exported.checks is not None
         test = result.final.test["accuracy"]
         accuracies.append(test.value)
         counts.append(len(result.trials))
@@ -47,7 +49,10 @@ def main(budget: str = "2m", seeds: int = 3) -> int:
         )
         if not met
     ]
-    print(f"mean test accuracy {mean:.4f}; fewest trials {min(counts)}; " + ("targets met" if not missed else "MISSED: " + "; ".join(missed)))
+    print(
+        f"mean test accuracy {mean:.4f}; fewest trials {min(counts)}; "
+        + ("targets met" if not missed else "MISSED: " + "; ".join(missed))
+    )
     return len(missed)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import archwright as aw
-from archwright.engine.ranking import purpose
+from archwright.explain import purpose
 from archwright.ledger import fold
 
 SCRIPT = textwrap.dedent(

@@ -12,8 +12,9 @@ import pytest
 
 import archwright as aw
 from archwright.engine.loop import Clock
-from archwright.engine.ranking import incumbent, pareto, purpose
+from archwright.engine.ranking import incumbent, pareto
 from archwright.errors import ArchwrightError, BudgetError, LedgerError, StrategyError
+from archwright.explain import purpose
 from archwright.ledger.session import Session
 
 

@@ -82,7 +82,7 @@ def search(
     workers: Annotated[
         int | None, typer.Option(help="Trials at once. Default: one for each core.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split, the proposals and the training.")] = 0,
     baseline: Annotated[
         float, typer.Option(help="Share of the training spent on random networks, as the control.")
     ] = 0.1,
@@ -125,7 +125,10 @@ def resume(
     name: RunName = None,
     budget: Annotated[
         str | None,
-        typer.Option(help="The new total budget, all sessions together. Default: as it was.", show_default=False),
+        typer.Option(
+            help="The new total budget, all sessions together; one that is spent already ends the run with an answer. Default: as it was.",
+            show_default=False,
+        ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Trials at once. Default: as it was.", show_default=False)] = None,
     out: Annotated[
@@ -177,7 +180,9 @@ def why(
     from archwright.engine import open_run
 
     result = open_run(name, store=store)
-    console.print((result.best if trial is None else result[trial]).why(), markup=False, highlight=False)
+    console.print(
+        (result.best if trial is None else result[trial]).why(), markup=False, highlight=False, soft_wrap=True
+    )
 
 
 @app.command()

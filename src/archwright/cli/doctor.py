@@ -59,7 +59,7 @@ def _extras() -> list[Row]:
     rows: list[Row] = []
     for extra, modules in wanted.items():
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
-        advice = f"{purpose[extra]} needs {', '.join(absent)}: pip install 'archwright\\[{extra}]'"
+        advice = f"for {purpose[extra]} install {', '.join(absent)}: pip install 'archwright\\[{extra}]'"
         rows.append((None, f"extra {extra}", advice) if absent else (True, f"extra {extra}", purpose[extra]))
     return rows
 
@@ -75,9 +75,9 @@ def _data() -> list[Row]:
 
 
 def _store(store: Path | None) -> Row:
-    from archwright.engine.store import DEFAULT_STORE
+    from archwright.engine.store import default_folder
 
-    folder = Path(store or os.environ.get("ARCHWRIGHT_RUNS") or DEFAULT_STORE).absolute()
+    folder = default_folder(store).absolute()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):

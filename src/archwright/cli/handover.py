@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 
+from archwright.engine.progress import describe
+from archwright.explain import FINAL, baseline_share, purpose
 from archwright.problem.final import show
 
 if TYPE_CHECKING:
@@ -64,25 +66,20 @@ def _say_result(result: Result, console: Console) -> None:
     console.print()
     final = result.final
     if final is None:
-        best = result.best
-        console.print(
-            f"[bold]Best[/]: trial {best.trial.id}, "
-            + ", ".join(f"{name} {show(name, value)}" for name, value in best.metrics.items()),
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(f"[bold]Best[/]: {describe(result.best.trial, result.settings)}", highlight=False, soft_wrap=True)
         return
     test = final.test[final.metric]
+    searched = sum(purpose(trial) != FINAL for trial in result.trials)
     cost = f", {final.cost.params:,} parameters" if final.cost is not None else ""
     console.print(
         f"[bold green]Test {final.metric} {show(final.metric, test.value)}[/] (95% interval {show(final.metric, test.low)} to {show(final.metric, test.high)}, "
-        f"{final.test_rows:,} rows){cost}, trial {final.trial} of {len(result.trials)}",
+        f"{final.test_rows:,} rows){cost}, trial {final.trial} of {searched}",
         highlight=False,
         soft_wrap=True,
     )
     if final.comparison is not None:
         console.print(
-            f"Control: {final.comparison.text()}; random search had {result.settings.baseline:.0%} of the training.",
+            f"Control: {final.comparison.text()}; random search had {baseline_share(result.trials):.0%} of the training time.",
             highlight=False,
             soft_wrap=True,
         )
@@ -104,12 +101,6 @@ def _say_interrupted(result: Result, console: Console, *, as_json: bool) -> None
         return
     console.print(f"Interrupted after {finished} finished trials; all of them are kept.", highlight=False)
     if finished:
-        best = result.best
-        console.print(
-            f"Best so far: trial {best.trial.id}, "
-            + ", ".join(f"{name} {show(name, value)}" for name, value in best.metrics.items()),
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(f"Best so far: {describe(result.best.trial, result.settings)}", highlight=False, soft_wrap=True)
         console.print("The test split has not been touched.", highlight=False)
     console.print(f"Go on: archwright resume {result.name}", highlight=False)

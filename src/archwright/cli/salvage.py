@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 from pathlib import Path
 
 from rich.console import Console
 
 from archwright.artifacts import Artifacts
-from archwright.engine.store import DEFAULT_STORE
+from archwright.engine.store import default_folder
 from archwright.errors import LedgerError
 from archwright.ledger import salvage
 
@@ -29,7 +28,7 @@ def salvage_store(store: Path | None, console: Console, to: Path) -> None:
     Raises:
         LedgerError: Where nothing can be read, the new folder already holds a store, or it cannot be written.
     """
-    old = Path(store or os.environ.get("ARCHWRIGHT_RUNS") or DEFAULT_STORE)
+    old = default_folder(store)
     if to.resolve() == old.resolve() or (to / "ledger.db").exists():
         raise LedgerError(
             f"Got {to} as the folder of the new store, which holds a store already; expected a new folder. The store in {old} is left as it is."

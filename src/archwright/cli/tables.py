@@ -55,7 +55,7 @@ def runs_table(store: Path | None, console: Console, *, as_json: bool) -> None:
             str(msgspec.convert(header["budget"], Budget)) if "budget" in header else "",
             datetime.datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M"),
             str(sum(run.trials.values())),
-            "ended" if run.ended else "open: archwright resume " + run.name,
+            "ended" if run.ended else "open",
         )
     console.print(table)
 
@@ -64,7 +64,7 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
     """A run: its result, its best trials, its failures."""
     from archwright.engine import open_run
     from archwright.engine.progress import headline, reason
-    from archwright.engine.ranking import rank
+    from archwright.explain import FINAL, fidelity, purpose, ranking
 
     result = open_run(name, store=store)
     if as_json:
@@ -80,7 +80,7 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
         )
         return
     console.print(headline(result.name, result.settings), style="bold", highlight=False)
-    counts = Counter(trial.status for trial in result.trials)
+    counts = Counter(trial.status for trial in result.trials if purpose(trial) != FINAL)
     console.print(
         ", ".join(f"{count} {status}" for status, count in counts.items()) or "no trials yet", highlight=False
     )
@@ -93,18 +93,17 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
             )
         if result.final.comparison is not None:
             console.print(result.final.comparison.text(), highlight=False)
-    ranked = [(key, trial) for trial in result.trials if (key := rank(result.problem, trial)) is not None]
     metric = result.settings.objectives[0].metric
     table = Table(
         "trial", metric, "params", "epochs", "seconds", "from", box=None, header_style="bold", padding=(0, 2, 0, 0)
     )
-    for _, trial in sorted(ranked, key=lambda row: row[0], reverse=True)[:top]:
+    for trial in ranking(result.trials, result.problem)[:top]:
         value, params = trial.value(metric), trial.value("params")
         table.add_row(
             str(trial.id),
             show(metric, value) if value is not None else "",
             f"{int(params):,}" if params is not None else "",
-            str((trial.proposal.fidelity or result.settings.fidelity).epochs),
+            str(fidelity(trial, result.problem).epochs),
             f"{trial.seconds:.1f}",
             reason(trial),
         )

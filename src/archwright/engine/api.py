@@ -96,9 +96,11 @@ def search(
         found, plan = setup.choose_fidelity(chosen_space, task, limit, parallel, seed, bounds)
         fidelity = fidelity or found
         notes |= plan
+    fidelity = fidelity or Fidelity()
+    final = setup.final_fidelity(task, fidelity, limit) if task is not None else fidelity
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
-        notes["search_seconds"] = setup.search_seconds(limit.seconds, clock.spent, notes, fidelity, parallel)
+        notes["search_seconds"] = setup.search_seconds(limit.seconds, clock.spent, notes, final, parallel)
     settings = Settings(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
         target=target,
@@ -116,7 +118,8 @@ def search(
         seed=seed,
         workers=parallel,
         baseline=baseline,
-        fidelity=fidelity or Fidelity(),
+        fidelity=fidelity,
+        final=final,
         signature=setup.signature_of(task, signature),
         notes=notes,
         command=setup.command_line(),

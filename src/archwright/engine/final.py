@@ -9,7 +9,7 @@ import numpy as np
 
 from archwright.artifacts import Artifacts
 from archwright.engine.loop import Loop
-from archwright.engine.ranking import FINAL
+from archwright.explain import BASELINE, FINAL, purpose
 from archwright.problem import Problem, Proposal, Trial
 from archwright.problem.final import FinalRecord
 
@@ -72,7 +72,7 @@ def _proposal(loop: Loop, trial: Trial, count: int) -> Proposal:
         rounds = -(-count // loop.problem.workers)
         margin = 1.0 + 0.02 * loop.problem.budget.seconds
         why["seconds"] = round(max(0.5, (loop.clock.left - margin) / rounds), 2)
-    return Proposal(trial.proposal.architecture, loop.problem.fidelity, parent=trial.id, why=why)
+    return Proposal(trial.proposal.architecture, loop.final, parent=trial.id, why=why)
 
 
 def _record(
@@ -89,12 +89,8 @@ def _record(
 
     truth = _own_units(task, task.test.y)
     winner = chosen[0]
-    by_purpose = {
-        ("baseline" if trial.proposal.why.get("by") == "baseline" else "search"): trial
-        for trial in chosen
-        if trial.id in outputs
-    }
-    baseline, searched = by_purpose.get("baseline"), by_purpose.get("search")
+    tested = {purpose(trial): trial for trial in chosen if trial.id in outputs}
+    baseline, searched = tested.get(BASELINE), tested.get("search")
     metric = next(
         (objective.metric for objective in problem.objectives if objective.metric in task.metrics), task.objective
     )

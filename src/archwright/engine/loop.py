@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from archwright.engine.ranking import BASELINE, FINAL, purpose, rank
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
+from archwright.explain import BASELINE, FINAL, fidelity, purpose, rank
 from archwright.ledger import Event, Kind, Session, apply
 from archwright.problem import Fidelity, Problem, Proposal, Strategy, Trial, trial_seed
 from archwright.strategies import Random
@@ -24,6 +24,10 @@ MAX_FAILURES = 20
 """Failures from the start without a single success, after which the search gives up and says why."""
 MAX_REPEATS = 200
 """Proposals in a row that were all known already, after which a space counts as exhausted."""
+
+
+RESERVE_SHARE = 0.3
+"""Most of a time budget that is kept back for the final training, which then ends earlier than it would."""
 
 
 class Clock:
@@ -53,7 +57,7 @@ def reserve_seconds(limit: float, training: float, finalists: int, workers: int)
         finalists: How many there are.
         workers: How many are trained at once.
     """
-    return min(0.5 * limit, 1.0 + 0.03 * limit + 1.3 * -(-finalists // workers) * training)
+    return min(RESERVE_SHARE * limit, 1.0 + 0.03 * limit + 1.3 * -(-finalists // workers) * training)
 
 
 class Loop:
@@ -68,6 +72,7 @@ class Loop:
         clock: Time spent and left.
         baseline: Share of the training spent on architectures drawn at random, as the control.
         finalists: How many networks the reserve for final training must allow for (0: no final training).
+        final: Fidelity of the final training; default: the full fidelity of a trial.
         growth: Rows the finalists are trained on, per training row.
         has_artifact: Whether a checkpoint is still there; a trial whose checkpoint is gone is trained from the start.
         observe: Called after every event and while waiting.
@@ -84,6 +89,7 @@ class Loop:
         clock: Clock,
         baseline: float = 0.1,
         finalists: int = 2,
+        final: Fidelity | None = None,
         growth: float = 1.25,
         has_artifact: Callable[[str], bool] = lambda digest: True,
         observe: Callable[[Loop], None] = lambda loop: None,
@@ -96,6 +102,7 @@ class Loop:
             clock,
         )
         self.baseline, self.finalists, self.growth = baseline, finalists, growth
+        self.final = final or problem.fidelity
         self.observe, self._has_artifact = observe, has_artifact
         self.trials: dict[int, Trial] = {}
         self.ended: str | None = None
@@ -141,7 +148,9 @@ class Loop:
                 self._backlog.append(trial.id)
             else:
                 self._append("stopped", trial.id, {"reason": "it was interrupted", "seconds": 0.0})
-        begun = {trial.proposal.why["of"] for trial in self._finals() if trial.status in ("running", "finished")}
+        begun = {
+            trial.proposal.why["of"] for trial in self._finals() if trial.status == "running" or self._is_answer(trial)
+        }
         for proposal in proposals:
             if proposal.why["of"] not in begun:
                 self._start(proposal)
@@ -154,7 +163,11 @@ class Loop:
             if self.clock.left <= 0:
                 self._backlog.clear()
                 self._stop_all("the budget is spent")
-        return [trial for trial in self._finals() if trial.status == "finished" and trial.proposal.why["of"] in wanted]
+        return [trial for trial in self._finals() if self._is_answer(trial) and trial.proposal.why["of"] in wanted]
+
+    def _is_answer(self, trial: Trial) -> bool:
+        weights = trial.final.artifacts.get("checkpoint") if trial.final else None
+        return trial.status == "finished" and weights is not None and self._has_artifact(weights)
 
     def _unfinished(self) -> list[Trial]:
         return [trial for trial in self.trials.values() if not trial.done]
@@ -173,17 +186,13 @@ class Loop:
         best = self.incumbent()
         if best is None or not best.seconds:
             return 0.2 * limit
-        training = self.growth * self._pace(best) * self.problem.fidelity.cost
+        training = self.growth * self._pace(best) * self.final.cost
         return reserve_seconds(limit, training, self.finalists, self.problem.workers)
 
     def incumbent(self, who: str | None = None) -> Trial | None:
         """The best trial, of all or of those asked for by ``"search"`` or ``"baseline"``."""
         best = [row for name, row in self._best.items() if who in (None, name)]
         return max(best, key=lambda row: row[0])[1] if best else None
-
-    def fidelity(self, trial: Trial) -> Fidelity:
-        """The fidelity a trial is evaluated at."""
-        return trial.proposal.fidelity or self.problem.fidelity
 
     @property
     def spent(self) -> dict[str, float]:
@@ -260,7 +269,7 @@ class Loop:
         """Seconds for an epoch over all the training data; from the second epoch on where there is one, for the first warms up."""
         first, last = trial.measurements[0], trial.measurements[-1]
         if last.epoch > first.epoch and last.seconds > first.seconds:
-            return (last.seconds - first.seconds) / (last.epoch - first.epoch) / self.fidelity(trial).share
+            return (last.seconds - first.seconds) / (last.epoch - first.epoch) / fidelity(trial, self.problem).share
         return trial.seconds / max(self._new_cost(trial.proposal), 1e-9)
 
     def _new_cost(self, proposal: Proposal) -> float:
@@ -268,7 +277,7 @@ class Loop:
         cost = (proposal.fidelity or self.problem.fidelity).cost
         if proposal.resume is None or proposal.parent is None:
             return cost
-        return max(0.0, cost - self.fidelity(self.trials[proposal.parent]).cost)
+        return max(0.0, cost - fidelity(self.trials[proposal.parent], self.problem).cost)
 
     def _start(self, proposal: Proposal) -> None:
         reason = None
@@ -287,7 +296,7 @@ class Loop:
 
     def _dispatch(self, trial: Trial) -> None:
         """Reuses the result of an equal network, waits for one that is being trained, or queues the trial."""
-        twin = self._known.get((trial.fingerprint, self.fidelity(trial)))
+        twin = self._known.get((trial.fingerprint, fidelity(trial, self.problem)))
         if purpose(trial) == FINAL or twin is None or twin == trial.id:
             self._backlog.append(trial.id)
             return
@@ -338,12 +347,12 @@ class Loop:
         who = purpose(trial)
         if event.kind == "started":
             if who != FINAL and trial.fingerprint:
-                self._known.setdefault((trial.fingerprint, self.fidelity(trial)), trial.id)
-                if self._known[trial.fingerprint, self.fidelity(trial)] == trial.id:
+                self._known.setdefault((trial.fingerprint, fidelity(trial, self.problem)), trial.id)
+                if self._known[trial.fingerprint, fidelity(trial, self.problem)] == trial.id:
                     self._costs[who] += self._new_cost(trial.proposal)
                     self._trained += 1
         elif event.kind == "stopped":
-            self._known.pop((trial.fingerprint, self.fidelity(trial)), None)
+            self._known.pop((trial.fingerprint, fidelity(trial, self.problem)), None)
         elif event.kind == "failed":
             self._failures.append(trial.reason or "no reason was recorded")
         elif event.kind == "duplicate":
@@ -352,7 +361,7 @@ class Loop:
             self._repeats = 0
             if trial.seconds > 0 and trial.measurements:
                 self._paces.append(self._pace(trial))
-        key = rank(self.problem, trial) if trial.done and who != FINAL else None
+        key = rank(trial, self.problem) if trial.done and who != FINAL else None
         if key is not None and (who not in self._best or key > self._best[who][0]):
             self._best[who] = (key, trial)
         if who == "search":

@@ -17,9 +17,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from archwright.engine.ranking import purpose
 from archwright.engine.settings import Settings
 from archwright.errors import BudgetError, closest
+from archwright.explain import fidelity, purpose
 from archwright.problem import Trial
 from archwright.problem.final import show
 
@@ -95,7 +95,8 @@ class Plain(Observer):
         self._reported.newly_done(loop.trials)
 
     def __enter__(self) -> Observer:
-        self._say(headline(self.name, self.settings))
+        for line in (headline(self.name, self.settings), *cautions(self.settings)):
+            self._say(line)
         return self
 
     def update(self, loop: Loop) -> None:
@@ -166,6 +167,8 @@ class LivePanel(Observer):
         self._reported, self._counts = _Reported(), Counter[str]()
 
     def __enter__(self) -> Observer:
+        for line in cautions(self.settings):
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
         self._live.__enter__()
         self._live.update(
             Panel(Text("starting the workers ..."), title=headline(self.name, self.settings), title_align="left")
@@ -243,6 +246,11 @@ def headline(name: str, settings: Settings) -> str:
     return f"{name}: {data}, {goals}{bounds}, {settings.strategy}, {settings.budget}, seed {settings.seed}, {settings.workers} worker{'s' * (settings.workers > 1)}"
 
 
+def cautions(settings: Settings) -> list[str]:
+    """What a person must know about the data before any training."""
+    return [f"Note: {value}" for what, value in settings.facts.items() if what.startswith("warning")]
+
+
 def describe(trial: Trial, settings: Settings) -> str:
     """A trial's result in one line."""
     metric = settings.objectives[0].metric
@@ -250,8 +258,8 @@ def describe(trial: Trial, settings: Settings) -> str:
     shown = show(metric, value) if value is not None else "-"
     params = trial.value("params")
     size = f", {int(params):,} parameters" if params is not None else ""
-    fidelity = trial.proposal.fidelity or settings.fidelity
-    epochs = f", {fidelity.epochs} epochs" if settings.evaluator == "train" else ""
+    count = (trial.proposal.fidelity or settings.fidelity).epochs
+    epochs = f", {count} epoch{'s' * (count > 1)}" if settings.evaluator == "train" else ""
     return f"{metric} {shown}{size}{epochs} (trial {trial.id}, {reason(trial)})"
 
 
@@ -274,7 +282,7 @@ def reason(trial: Trial) -> str:
 
 def _progress(trial: Trial, loop: Loop) -> str:
     epoch = trial.final.epoch if trial.final else 0
-    return f"epoch {epoch}/{loop.fidelity(trial).epochs}"
+    return f"epoch {epoch}/{fidelity(trial, loop.problem).epochs}"
 
 
 def _spent(loop: Loop) -> str:

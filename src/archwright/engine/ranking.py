@@ -1,40 +1,16 @@
-"""Which trial is better: the order in which the loop, the results and the reports agree."""
+"""The best of a run: its incumbent and its front, in the order of :func:`archwright.explain.rank`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from archwright.explain import fidelity, purpose
+from archwright.explain import fidelity, rank, ranking
 from archwright.problem import Problem, Trial
-
-__all__ = ["BASELINE", "FINAL", "incumbent", "pareto", "purpose", "rank"]
-
-BASELINE = "baseline"
-FINAL = "final"
-
-
-def rank(problem: Problem, trial: Trial) -> tuple[float, ...] | None:
-    """A key that is larger for the better trial: highest fidelity, then score, then fewest parameters, then oldest.
-
-    ``None`` for a trial that cannot be chosen: unfinished, failed, breaking a constraint, or the final training.
-    """
-    if trial.status not in ("finished", "duplicate") or purpose(trial) == FINAL:
-        return None
-    score = problem.score(trial)
-    if score is None:
-        return None
-    return (
-        (trial.proposal.fidelity or problem.fidelity).cost,
-        score,
-        -(trial.value("params") or 0.0),
-        -float(trial.id),
-    )
 
 
 def incumbent(problem: Problem, trials: Iterable[Trial]) -> Trial | None:
     """The best trial, or ``None`` where none can be chosen."""
-    ranked = [(key, trial) for trial in trials if (key := rank(problem, trial)) is not None]
-    return max(ranked, key=lambda row: row[0])[1] if ranked else None
+    return next(iter(ranking(trials, problem)), None)
 
 
 def pareto(problem: Problem, trials: Iterable[Trial]) -> list[Trial]:
@@ -47,7 +23,7 @@ def pareto(problem: Problem, trials: Iterable[Trial]) -> list[Trial]:
     for trial in known:
         values = [trial.value(objective.metric) for objective in problem.objectives]
         same = fidelity(trial, problem) == fidelity(best, problem) and trial.status == "finished"
-        if same and rank(problem, trial) is not None and None not in values:
+        if same and rank(trial, problem) is not None and None not in values:
             scores = tuple(
                 objective.score(value or 0.0) for objective, value in zip(problem.objectives, values, strict=True)
             )

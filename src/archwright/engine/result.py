@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -200,8 +200,9 @@ class Result:
 
         Args:
             path: The file; default: ``report.html`` in the run's folder.
-            checks: What the verification of the export found.
+            checks: What the verification of the export found; default: that of the run's own export, if there is one.
         """
+        from archwright.export import read_checks
         from archwright.report import report
 
         target = Path(path) if path is not None else self.store.run_folder(self.name) / "report.html"
@@ -213,7 +214,7 @@ class Result:
             final=self.final,
             name=self.name,
             ended=self.ended,
-            checks=checks,
+            checks=checks or read_checks(self.store.run_folder(self.name) / "model"),
             seconds=self.run.spent,
         )
 
@@ -222,7 +223,7 @@ class Result:
         return f"Result({self.name!r}, {len(self.trials)} trials, {state})"
 
 
-def problem_of(settings: Settings, extra: dict[str, Any] | None = None) -> Problem:
+def problem_of(settings: Settings) -> Problem:
     """The problem that a run's settings describe."""
     return Problem(
         space=Space.from_json(settings.space),
@@ -233,7 +234,7 @@ def problem_of(settings: Settings, extra: dict[str, Any] | None = None) -> Probl
         seed=settings.seed,
         fidelity=settings.fidelity,
         workers=settings.workers,
-        settings={**settings.notes, **(extra or {})},
+        settings=settings.notes,
     )
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from archwright.engine.loop import Clock, Loop
 from archwright.engine.progress import observer
-from archwright.engine.ranking import FINAL, purpose, rank
 from archwright.engine.result import Result
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
+from archwright.errors import StrategyError
 from archwright.executors import Executor, Processes, Serial
-from archwright.ledger import Session
+from archwright.explain import FINAL, purpose, ranking
+from archwright.ledger import Event, Session, Started
 from archwright.problem import Problem
 from archwright.runtime import worker_environment
 from archwright.strategies import get_strategy
@@ -65,22 +66,24 @@ def run_session(
             clock=clock,
             baseline=settings.baseline,
             finalists=2 if trains else 0,
+            final=settings.final,
             growth=1 + len(task.valid.x) / len(task.train.x) if task is not None else 1.0,
             has_artifact=place.artifacts(name).__contains__,
             observe=watch.update,
         )
         watch.begin(loop)
-        concluded = any(event.kind == "final" for event in events)
         with loop.executor:
             try:
-                before = len(loop.trials)
                 why = loop.run()
-                if trains and task is not None and not (concluded and len(loop.trials) == before):
+                if trains and task is not None and not concluded(run.events()):
                     from archwright.engine.final import conclude
 
                     watch.phase("training the finalists on train and validation data")
                     conclude(loop, task, place.artifacts(name))
                 session.append("ended", None, {"why": why})
+            except StrategyError as error:
+                session.append("ended", None, {"why": str(error)})
+                raise
             except KeyboardInterrupt:
                 interrupted = True
         watch.phase("interrupted" if interrupted else "done")
@@ -89,6 +92,18 @@ def run_session(
         place.artifacts(name).keep_only(_kept(result))
     watch.finish(result)
     return result
+
+
+def concluded(events: list[Event]) -> bool:
+    """Whether the last word on a run was its result: no trial of the search ended since."""
+    last = max((event.seq for event in events if event.kind == "final"), default=0)
+    finals = {
+        event.trial
+        for event in events
+        if isinstance(event.payload, Started) and event.payload.proposal.why.get("by") == FINAL
+    }
+    later = (event for event in events if event.seq > last and event.kind in ("finished", "duplicate"))
+    return last > 0 and not any(event.trial not in finals for event in later)
 
 
 def _trainer(place: Store, name: str, settings: Settings, task: Task) -> Train:
@@ -107,8 +122,7 @@ def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:
 
 def _kept(result: Result) -> set[str]:
     """Checkpoints worth their space once a search has ended: those of the answers and of the best trials."""
-    ranked = [(key, trial) for trial in result.trials if (key := rank(result.problem, trial)) is not None]
-    best = [trial for _, trial in sorted(ranked, key=lambda row: row[0], reverse=True)[:KEPT]]
+    best = ranking(result.trials, result.problem)[:KEPT]
     answers = [trial for trial in result.trials if purpose(trial) == FINAL]
     return {
         digest for trial in (*best, *answers) if trial.final is not None for digest in trial.final.artifacts.values()

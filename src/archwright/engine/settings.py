@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         workers: Evaluations at once.
         baseline: Share of the training spent on random architectures, as the control.
         fidelity: The full fidelity of a trial.
+        final: The fidelity of the final training; where time is limited it ends earlier if it must.
         signature: Input shapes and output sizes.
         notes: What was decided before the first trial and why, such as how the fidelity follows from the measured speed.
         command: How to start this run again.
@@ -58,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 1
     baseline: float = 0.1
     fidelity: Fidelity
+    final: Fidelity
     signature: Signature
     notes: dict[str, Any] = {}
     command: str = ""

@@ -22,8 +22,13 @@ from archwright.space import get_space
 if TYPE_CHECKING:
     from archwright.tasks import Task
 
-SAMPLES_SEEN = 50_000
-"""Training samples a full-fidelity trial sees where time is not limited: 46 epochs of digits."""
+TRIAL_SAMPLES = 50_000
+"""Training samples that a full trial sees where time is not limited: 46 epochs of digits."""
+FINAL_SAMPLES = 500_000
+"""Training samples that the final training sees at most where time is limited, and so a trial: 60 epochs of digits, 10 of Fashion-MNIST."""
+LEAST_EPOCHS = 8
+"""Where the time allows for fewer epochs than these, a trial sees a share of the data for as many, so that it can be stopped early."""
+LEAST_SHARE = 0.02
 FULL_TRIALS = 30
 """Full-fidelity trials that the searching time of all workers should allow for."""
 EPOCHS = (3, 60)
@@ -116,26 +121,36 @@ def choose_fidelity(
     the same seed gives the same search on any machine.
     """
     rows = len(task.train.x)
-    low, high = EPOCHS
-    epochs = min(high, max(low, round(SAMPLES_SEEN / rows)))
-    if budget.epochs is not None:
-        epochs = max(1, min(epochs, int(budget.epochs / 10)))
     if budget.seconds is None:
+        epochs = _epochs(TRIAL_SAMPLES, rows)
+        if budget.epochs is not None:
+            epochs = max(1, min(epochs, int(budget.epochs / 10)))
         return Fidelity(epochs), {}
     pace = seconds_per_epoch(space, task, seed, constraints)
-    allowed = 0.75 * budget.seconds * workers / FULL_TRIALS / pace
     notes = {"seconds_per_epoch": round(pace, 4)}
-    if allowed >= 1:
-        return Fidelity(max(1, min(epochs, math.floor(allowed)))), notes
-    return Fidelity(1, max(0.05, round(allowed, 2))), notes
+    allowed = 0.7 * budget.seconds * workers / FULL_TRIALS / pace
+    if allowed >= LEAST_EPOCHS:
+        return Fidelity(min(_epochs(FINAL_SAMPLES, rows), math.floor(allowed))), notes
+    share = round(max(LEAST_SHARE, allowed / LEAST_EPOCHS), 3)
+    return Fidelity(max(1, min(LEAST_EPOCHS, round(allowed / share))), share), notes
 
 
-def search_seconds(limit: float, spent: float, notes: dict[str, Any], fidelity: Fidelity | None, workers: int) -> float:
+def final_fidelity(task: Task, fidelity: Fidelity, budget: Budget) -> Fidelity:
+    """What the finalists are trained with: all the data, and where time is limited more epochs than a trial had, as many as it allows."""
+    epochs = fidelity.epochs if budget.seconds is None else _epochs(FINAL_SAMPLES, len(task.train.x))
+    return Fidelity(max(epochs, fidelity.epochs))
+
+
+def _epochs(samples: int, rows: int) -> int:
+    return min(EPOCHS[1], max(EPOCHS[0], round(samples / rows)))
+
+
+def search_seconds(limit: float, spent: float, notes: dict[str, Any], final: Fidelity, workers: int) -> float:
     """Seconds that are left for searching once the workers have started, less what the final training will take."""
     start = START_SECONDS if workers > 1 else 0.0
     end = 0.0
     if "seconds_per_epoch" in notes:
-        end = reserve_seconds(limit, GROWTH * notes["seconds_per_epoch"] * (fidelity or Fidelity()).cost, 2, workers)
+        end = reserve_seconds(limit, GROWTH * notes["seconds_per_epoch"] * final.cost, 2, workers)
     return round(max(0.3 * limit, limit - spent - start - end), 3)
 
 

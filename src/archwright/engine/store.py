@@ -11,6 +11,11 @@ from archwright.ledger import Ledger
 DEFAULT_STORE = "archwright-runs"
 
 
+def default_folder(folder: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of the runs: the one given, else ``$ARCHWRIGHT_RUNS``, else ``archwright-runs`` here."""
+    return Path(folder or os.environ.get("ARCHWRIGHT_RUNS") or DEFAULT_STORE)
+
+
 class Store:
     """A folder with ``ledger.db``, a folder for each run (artifacts, report, exported network) and the prepared data sets.
 
@@ -20,7 +25,7 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, *, create: bool = True) -> None:
-        self.folder = Path(folder or os.environ.get("ARCHWRIGHT_RUNS") or DEFAULT_STORE)
+        self.folder = default_folder(folder)
         self.ledger = Ledger.open(self.folder / "ledger.db", create=create)
 
     def run_folder(self, name: str) -> Path:

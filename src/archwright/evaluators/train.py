@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from archwright.artifacts import Artifacts
@@ -24,13 +25,17 @@ from archwright.evaluators.recipe import Recipe, default_recipe
 from archwright.evaluators.state import State
 from archwright.evaluators.threads import prepare_worker
 from archwright.problem import Fidelity, Measurement, Problem, Proposal
-from archwright.tasks import Splits, metrics, open_splits
+from archwright.tasks import Split, Splits, metrics, open_splits
 
 if TYPE_CHECKING:
     from archwright.graph import Graph
 
 FINAL = "final"
 """Value of ``why["by"]`` of a proposal that trains the answer: on training and validation rows together."""
+
+
+MIN_VALID = 3000
+"""Validation rows that a trial on a share of the data is measured on at least; the standard error of 90% accuracy is then half a point."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,15 +76,17 @@ class Train:
         started = time.monotonic()
         prepare_worker(self.threads)
         splits = _splits(self.data)
-        recipe = resolve_recipe(splits, self.recipe, problem.fidelity.epochs)
         graph: Graph = problem.graph(proposal.architecture)  # type: ignore[assignment]
         cost, fidelity = graph.cost, proposal.fidelity or problem.fidelity
         final = proposal.why.get("by") == FINAL
         seconds = proposal.why.get("seconds") if final else None
         rows = len(splits.train) + final * len(splits.valid)
+        full = fidelity if final else problem.fidelity
+        recipe = resolve_recipe(splits, self.recipe, round(full.share * rows), full.epochs)
         check_memory(cost, recipe.batch_size, splits.train.x[:1].nbytes * (rows + len(splits.valid)))
         with out_of_memory(cost, recipe.batch_size):
             x, y = _rows(splits, fidelity.share, problem.seed, final)
+            measured = _sampled(splits.valid, splits.kind, fidelity.share, problem.seed)
             module = build(graph, seed)
             state = self._state(proposal, module)
             if state is None:
@@ -93,12 +100,12 @@ class Train:
                 y,
                 kind=splits.kind,
                 epochs=fidelity.epochs,
-                valid=torch.from_numpy(splits.valid.x),
+                valid=torch.from_numpy(measured.x),
                 target=place(fidelity, problem.fidelity),
                 deadline=None if seconds is None else started + float(seconds),
             )
             for epoch in epochs:
-                values = {"loss": epoch.loss, **cost.as_dict(), **_metrics(splits, epoch)}
+                values = {"loss": epoch.loss, **cost.as_dict(), **_metrics(splits, measured.y, epoch)}
                 stored = {}
                 if epoch.last and self.keep:
                     stored["checkpoint"] = Artifacts(self.artifacts).put(state.to_bytes())
@@ -149,13 +156,13 @@ def place(fidelity: Fidelity, full: Fidelity) -> Fraction:
     return min(Fraction(1), spent / all_of_it)
 
 
-def resolve_recipe(splits: Splits, changes: dict[str, Any], epochs: int) -> Recipe:
+def resolve_recipe(splits: Splits, changes: dict[str, Any], rows: int, epochs: int) -> Recipe:
     """The task's default recipe with some settings changed.
 
     Raises:
         EvaluationError: Where a setting is unknown or out of its range.
     """
-    settings = msgspec.to_builtins(default_recipe(splits, len(splits.train), epochs)) | changes
+    settings = msgspec.to_builtins(default_recipe(splits, rows, epochs)) | changes
     try:
         return msgspec.convert(settings, Recipe).checked()
     except msgspec.ValidationError as error:
@@ -164,19 +171,28 @@ def resolve_recipe(splits: Splits, changes: dict[str, Any], epochs: int) -> Reci
         ) from error
 
 
-def _metrics(splits: Splits, epoch: Epoch) -> dict[str, float]:
+def _metrics(splits: Splits, y: NDArray[np.generic], epoch: Epoch) -> dict[str, float]:
     assert epoch.outputs is not None
     if not np.isfinite(epoch.outputs).all():
         raise EvaluationError(
             f"The outputs for the validation rows are not finite after epoch {epoch.number}, though the training loss is {epoch.loss:.4g}."
         )
-    found = metrics(splits.kind, splits.valid.y, epoch.outputs, scale=splits.target_std)
+    found = metrics(splits.kind, y, epoch.outputs, scale=splits.target_std)
     return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 @lru_cache(maxsize=2)
 def _splits(folder: str) -> Splits:
     return open_splits(folder)
+
+
+def _sampled(valid: Split, kind: str, share: float, seed: int) -> Split:
+    """The validation rows of a trial on a share of the data: the same share, but no fewer than are needed to tell networks apart."""
+    least = MIN_VALID / len(valid)
+    if max(share, least) >= 1.0:
+        return valid
+    rows = share_of(valid.y, kind, max(share, least), seed)
+    return Split(valid.x[rows], valid.y[rows])
 
 
 def _rows(splits: Splits, share: float, seed: int, final: bool) -> tuple[Tensor, Tensor]:

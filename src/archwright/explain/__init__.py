@@ -3,9 +3,22 @@
 from archwright.explain.importance import Importance, Mattered, Option, importance
 from archwright.explain.lineage import Edit, Explanation, Step, headline, show_fidelity, show_gain, why
 from archwright.explain.progress import Point, Progress, progress
-from archwright.explain.trials import Failures, failures, fidelity, metric_value, purpose, ranking
+from archwright.explain.trials import (
+    BASELINE,
+    FINAL,
+    Failures,
+    baseline_share,
+    failures,
+    fidelity,
+    metric_value,
+    purpose,
+    rank,
+    ranking,
+)
 
 __all__ = [
+    "BASELINE",
+    "FINAL",
     "Edit",
     "Explanation",
     "Failures",
@@ -15,6 +28,7 @@ __all__ = [
     "Point",
     "Progress",
     "Step",
+    "baseline_share",
     "failures",
     "fidelity",
     "headline",
@@ -22,6 +36,7 @@ __all__ = [
     "metric_value",
     "progress",
     "purpose",
+    "rank",
     "ranking",
     "show_fidelity",
     "show_gain",

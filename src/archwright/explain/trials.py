@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from archwright.problem import Fidelity, Problem, Trial
 
+BASELINE: Final = "baseline"
+FINAL: Final = "final"
 Purpose = Literal["search", "baseline", "final"]
 
 
 def purpose(trial: Trial) -> Purpose:
     """Who asked for a trial: the strategy, the random baseline, or the training of the final networks."""
     by = trial.proposal.why.get("by")
-    return "baseline" if by == "baseline" else "final" if by == "final" else "search"
+    return BASELINE if by == BASELINE else FINAL if by == FINAL else "search"
 
 
 def fidelity(trial: Trial, problem: Problem) -> Fidelity:
@@ -30,14 +32,31 @@ def metric_value(trial: Trial, problem: Problem) -> float | None:
     return None if value is None or value != value else value
 
 
+def rank(trial: Trial, problem: Problem) -> tuple[float, ...] | None:
+    """A key that is larger for the better trial: highest fidelity, then score, then fewest parameters, then oldest.
+
+    ``None`` for a trial that cannot be chosen: unfinished, failed, stopped, breaking a constraint, or the final training.
+    """
+    if trial.status not in ("finished", "duplicate") or purpose(trial) == FINAL:
+        return None
+    score = problem.score(trial)
+    if score is None:
+        return None
+    return (fidelity(trial, problem).cost, score, -(trial.value("params") or 0.0), -float(trial.id))
+
+
 def ranking(trials: Iterable[Trial], problem: Problem) -> list[Trial]:
-    """Scored trials of the search and its baseline: the highest fidelity first, within it the best score, then the fewest parameters."""
-    scored = [
-        (fidelity(trial, problem).cost, score, -(trial.value("params") or 0.0), -trial.id, trial)
-        for trial in trials
-        if purpose(trial) != "final" and (score := problem.score(trial)) is not None
-    ]
-    return [item[-1] for item in sorted(scored, key=lambda item: item[:-1], reverse=True)]
+    """The trials that can be chosen, the best first."""
+    ranked = [(key, trial) for trial in trials if (key := rank(trial, problem)) is not None]
+    return [trial for _, trial in sorted(ranked, key=lambda row: row[0], reverse=True)]
+
+
+def baseline_share(trials: Iterable[Trial]) -> float:
+    """The share of the search's training time that the random baseline had, in [0, 1]."""
+    seconds = {BASELINE: 0.0, "search": 0.0, FINAL: 0.0}
+    for trial in trials:
+        seconds[purpose(trial)] += trial.seconds
+    return seconds[BASELINE] / max(seconds[BASELINE] + seconds["search"], 1e-9)
 
 
 class Failures(msgspec.Struct, frozen=True):

@@ -2,6 +2,6 @@
 
 from archwright.export.card import Facts
 from archwright.export.folder import Exported, export
-from archwright.export.verify import Checks, verify
+from archwright.export.verify import Checks, read_checks, verify
 
-__all__ = ["Checks", "Exported", "Facts", "export", "verify"]
+__all__ = ["Checks", "Exported", "Facts", "export", "read_checks", "verify"]

@@ -83,8 +83,10 @@ def combine(docstring: str, *sources: str) -> str:
         for standard in (True, False)
     ]
     blocks = [docstring, "from __future__ import annotations", *("\n".join(group) for group in groups if group)]
-    head = "\n\n".join(blocks)
-    return head + "\n\n" + "\n\n\n".join(_squeeze(body) for body in bodies) + "\n"
+    text = "\n\n\n".join(_squeeze(body) for body in bodies)
+    first = next(iter(ast.parse(text).body), None)
+    gap = "\n\n\n" if isinstance(first, ast.ClassDef | ast.FunctionDef) else "\n\n"
+    return "\n\n".join(blocks) + gap + text + "\n"
 
 
 def _alias(name: ast.alias) -> str:

@@ -54,6 +54,15 @@ class Checks(msgspec.Struct, frozen=True):
     seconds: float
 
 
+def read_checks(folder: str | os.PathLike[str]) -> Checks | None:
+    """What the verification of an earlier export found, from its card; ``None`` where there is no such export, or it was not checked."""
+    try:
+        card = msgspec.json.decode((Path(folder) / "card.json").read_bytes())
+        return msgspec.convert(card.get("checks"), Checks | None)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
 def verify(
     folder: Path, task: Task, original: np.ndarray, rows: np.ndarray, *, split: str = "test", timeout: float = 300.0
 ) -> Checks:

@@ -13,9 +13,7 @@ One node used twice differs from two equal nodes with weights of their own. Scop
 does: swapping them permutes channels, which is the same family only if everything downstream permutes too. Nested sums are kept apart
 from flat ones.
 
-On NAS-Bench-201 there are 6,147 classes. The published 6,466 write a cell as a string. They keep apart cells that differ only in terms
-that are zero (``x`` and ``x + conv(0)``), which are one here; on cells without ``none`` the classes here refine them. Finer here: cells
-with one string where an operation is shared in one and duplicated in the other, or where a sum stands inside a sum.
+How this compares with the published classes of NAS-Bench-201 is told in :mod:`archwright.space.zoo.nas_bench_201`.
 """
 
 from __future__ import annotations

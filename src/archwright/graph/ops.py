@@ -2,6 +2,9 @@
 
 An operation is a name (or a user's own ``nn.Module`` class) with attributes. Its block, found lazily, is an ``nn.Module`` class or a plain
 function on tensors. A block class is called with the input's channels (or shape) followed by the attributes as keywords.
+
+A package brings its own by an entry point of the group ``archwright.ops`` that has the operation's name and names an :class:`OpSpec`,
+or a function without arguments that returns one. It is loaded when the name is used for the first time.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Literal
 
 from archwright.errors import GraphError, closest
@@ -29,6 +33,9 @@ class _Required:
 
 REQUIRED: Final = _Required()
 """Stands in :attr:`OpSpec.attributes` where an attribute has no default."""
+
+GROUP: Final = "archwright.ops"
+"""The entry points by which packages bring operations."""
 
 PASSING: Final = ("identity", "none")
 """Operations of expressions that never become nodes."""
@@ -84,8 +91,36 @@ def register_op(spec: OpSpec) -> OpSpec:
 
 
 def ops() -> dict[str, OpSpec]:
-    """All registered operations by name."""
+    """All operations by name, those of other packages included.
+
+    Raises:
+        GraphError: Where one of an entry point cannot be loaded.
+    """
+    for plugin in entry_points(group=GROUP):
+        if plugin.name not in _REGISTRY:
+            _load(plugin)
     return dict(_REGISTRY)
+
+
+def op_names() -> tuple[str, ...]:
+    """The names of all operations, those of other packages included, which are not loaded for it."""
+    return tuple(sorted({*_REGISTRY, *entry_points(group=GROUP).names}))
+
+
+def _load(plugin: EntryPoint) -> OpSpec:
+    """Registers the operation that an entry point names."""
+    where = f"The operation {plugin.name!r} of the entry point {plugin.value!r} (group {GROUP!r})"
+    try:
+        found = plugin.load()
+        spec = found() if callable(found) else found
+    except Exception as error:
+        raise GraphError(
+            f"{where} cannot be loaded: {type(error).__name__}: {error}. Repair or uninstall its package."
+        ) from error
+    if not isinstance(spec, OpSpec) or spec.name != plugin.name:
+        got = f"an OpSpec named {spec.name!r}" if isinstance(spec, OpSpec) else repr(spec)
+        raise GraphError(f"{where}: got {got}; expected an OpSpec named {plugin.name!r}, or a function returning it.")
+    return register_op(spec)
 
 
 def get_op(op: Op) -> OpSpec:
@@ -95,12 +130,15 @@ def get_op(op: Op) -> OpSpec:
     True
 
     Raises:
-        GraphError: Where the name is unknown or the class is no ``nn.Module``.
+        GraphError: Where the name is unknown, its entry point cannot be loaded, or the class is no ``nn.Module``.
     """
     if isinstance(op, str):
         spec = _REGISTRY.get(op)
         if spec is None:
-            raise GraphError(f"Got the unknown operation {op!r}. {closest(op, [*_REGISTRY, *PASSING])}")
+            plugins = entry_points(group=GROUP)
+            if op in PASSING or op not in plugins.names:
+                raise GraphError(f"Got the unknown operation {op!r}. {closest(op, [*op_names(), *PASSING])}")
+            spec = _load(plugins[op])
         return spec
     return _class_spec(op)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
 
 from archwright.problem.records import Architecture, Measurement, Proposal, Signature, Trial
+
+if TYPE_CHECKING:
+    from archwright.problem.problem import Problem
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -82,10 +85,6 @@ class Space(Protocol):
         """The network that the choices denote."""
 
 
-class ProblemLike(Protocol):
-    """See :class:`archwright.problem.Problem`."""
-
-
 class Strategy(Protocol):
     """A pure search strategy; its state is the fold of ``tell`` over the trials.
 
@@ -98,13 +97,13 @@ class Strategy(Protocol):
     def name(self) -> str:
         """Name as users type it, for example ``"evolution"``."""
 
-    def init(self, problem: Any) -> Any:
+    def init(self, problem: Problem) -> Any:
         """The state before any trial."""
 
-    def tell(self, state: Any, problem: Any, trial: Trial) -> Any:
+    def tell(self, state: Any, problem: Problem, trial: Trial) -> Any:
         """The state after hearing of a trial."""
 
-    def ask(self, state: Any, problem: Any, rng: np.random.Generator) -> Proposal | None:
+    def ask(self, state: Any, problem: Problem, rng: np.random.Generator) -> Proposal | None:
         """The next proposal, or ``None``: nothing until another ``tell``."""
 
 
@@ -112,6 +111,6 @@ class Evaluator(Protocol):
     """Measures a proposal. Any function of this form is one."""
 
     def __call__(
-        self, proposal: Proposal, problem: Any, seed: int
+        self, proposal: Proposal, problem: Problem, seed: int
     ) -> Iterator[Measurement] | Measurement | Mapping[str, float] | float:
         """Yields measurements, the last one final; a plain function may return one measurement, a mapping of metrics or one number."""

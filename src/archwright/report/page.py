@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from archwright.explain import (
+    baseline_share,
     fidelity,
     importance,
     metric_value,
@@ -86,7 +87,7 @@ def page(
         "failures": sections.failed(trials),
         "checks": sections.checked(checks) if checks is not None else None,
         "warnings": list(final.warnings) if final is not None else _header_warnings(header),
-        "facts": _facts(header, problem, final),
+        "facts": _facts(header, trials, problem, final),
         "command": header.command,
         "footer": _footer(header),
     }
@@ -201,8 +202,10 @@ def _metrics(final: FinalRecord | None) -> list[dict[str, str]]:
     return rows
 
 
-def _facts(header: Header, problem: Problem, final: FinalRecord | None) -> list[tuple[str, str]]:
-    facts = [(name, value) for name, value in header.facts.items() if name != "warning"]
+def _facts(
+    header: Header, trials: Sequence[Trial], problem: Problem, final: FinalRecord | None
+) -> list[tuple[str, str]]:
+    facts = [(name, value) for name, value in header.facts.items() if not name.startswith("warning")]
     if header.data and ("source", header.data) not in facts:
         facts.insert(0, ("source", header.data))
     if header.data_hash:
@@ -215,7 +218,7 @@ def _facts(header: Header, problem: Problem, final: FinalRecord | None) -> list[
         ("seed", str(problem.seed)),
         ("workers", str(header.workers)),
         ("full fidelity", show_fidelity(problem.fidelity)),
-        ("random baseline", f"{header.baseline:.0%} of the training" if header.baseline else "none"),
+        ("random baseline", f"{baseline_share(trials):.0%} of the training time" if header.baseline else "none"),
     ]
     if header.evaluator != "train":
         facts.append(("evaluator", header.evaluator))

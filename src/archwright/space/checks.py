@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 from archwright.errors import GraphError, SpaceError, closest
 from archwright.graph.catalogue import MERGES
-from archwright.graph.ops import REQUIRED, get_op, ops
+from archwright.graph.ops import REQUIRED, get_op, op_names
 from archwright.space.expression import Choice, Expression, Shared, Symbol, default_name, is_value, labels, values_of
 
 _PASS: dict[str, Any] = {"width": None, "stride": 1}
@@ -17,6 +17,14 @@ WIRING: dict[str, dict[str, Any]] = {"identity": _PASS, "none": _PASS, "adapt": 
 shape), `none` (zeros that compute
 nothing) and `adapt` (nothing where the width is as asked for, else a 1x1 convolution)."""
 
+ACTIVATIONS = ("none", "relu", "gelu", "silu", "hardswish", "leaky_relu", "elu", "tanh", "sigmoid")
+"""What the attribute `activation` of the operations that come with archwright can be."""
+
+NORMS = ("none", "batch", "layer")
+"""What the attribute `norm` of `dense` can be."""
+
+_NAMED = {"activation": ACTIVATIONS, "norm": NORMS}
+_COUNTS = ("width", "kernel", "stride", "dilation", "expansion")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]*")
 
 
@@ -36,11 +44,14 @@ def is_whole(value: Any) -> TypeGuard[int]:
 
 def check_attributes(operation: str | type, attributes: Mapping[str, Any], where: str) -> None:
     """Checks that the operation is known and has these attributes, and that none is missing or has a wrong value."""
-    known = _known(operation, where)
+    known, ours = _known(operation, where)
     for key, value in attributes.items():
         if key not in known:
             raise SpaceError(f"{where} has no attribute {key!r}. {closest(key, known) if known else 'It has none.'}")
         check_value(value, f"{where}, attribute {key!r}")
+        if ours:
+            for option in values_of(value) if isinstance(value, Expression) else (value,):
+                _check_meaning(key, option, known[key], f"{where}, attribute {key!r}")
     missing = [repr(key) for key, default in known.items() if default is REQUIRED and key not in attributes]
     if missing:
         raise SpaceError(f"{where} needs the attribute{'s' if len(missing) > 1 else ''} {', '.join(missing)}.")
@@ -50,16 +61,28 @@ def check_attributes(operation: str | type, attributes: Mapping[str, Any], where
             raise SpaceError(f"{where}: two choices are named {name!r}. Give them different names.")
 
 
-def _known(operation: str | type, where: str) -> Mapping[str, Any]:
+def _known(operation: str | type, where: str) -> tuple[Mapping[str, Any], bool]:
+    """The attributes with their defaults, and whether the operation is archwright's, so that their meaning is known."""
     if isinstance(operation, str) and operation in WIRING:
-        return WIRING[operation]
-    if isinstance(operation, str) and operation not in ops():
-        raise SpaceError(f"Got the unknown operation {operation!r}. {closest(operation, [*ops(), *WIRING])}")
+        return WIRING[operation], True
     try:
         spec = get_op(operation)
     except GraphError as error:
+        if isinstance(operation, str) and operation not in (known := op_names()):
+            raise SpaceError(f"Got the unknown operation {operation!r}. {closest(operation, [*known, *WIRING])}") from error
         raise SpaceError(f"{where}: {error}") from error
-    return spec.attributes
+    return spec.attributes, isinstance(spec.block, str) and spec.block.startswith("archwright.")
+
+
+def _check_meaning(key: str, value: Any, default: Any, where: str) -> None:
+    """Checks a value of an attribute whose meaning is known."""
+    if key in _NAMED and value not in _NAMED[key]:
+        raise SpaceError(f"{where}: got {value!r}. {closest(str(value), _NAMED[key])}")
+    if key not in _COUNTS or isinstance(value, Symbol) or (value is None and default is None):
+        return
+    pair = key == "kernel" and isinstance(value, tuple) and len(value) == 2
+    if not all(is_whole(number) and number > 0 for number in (value if pair else (value,))):
+        raise SpaceError(f"{where}: got {value!r}; expected a whole number of at least 1.")
 
 
 def check_name(name: str | None, where: str) -> None:

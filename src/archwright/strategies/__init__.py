@@ -1,7 +1,8 @@
 """Search strategies: pure, with immutable states, without torch. One file each.
 
 A package brings its own by an entry point of the group ``archwright.strategies`` that names a class: a frozen dataclass
-whose fields are its options and whose docstring's first line says what it is and where it comes from.
+whose fields are its options and whose docstring's first line says what it is and where it comes from. It may draw with
+``sample_feasible`` and ``mutate_feasible``, and say in ``why`` what an ``edit`` changed.
 """
 
 from __future__ import annotations
@@ -13,11 +14,22 @@ from typing import Any, cast
 from archwright.errors import StrategyError, closest
 from archwright.problem import Strategy
 from archwright.strategies.auto import Auto
+from archwright.strategies.common import edit, mutate_feasible, sample_feasible
 from archwright.strategies.evolution import Evolution
 from archwright.strategies.halving import Halving
 from archwright.strategies.random import Random
 
-__all__ = ["Auto", "Evolution", "Halving", "Random", "get_strategy", "list_strategies"]
+__all__ = [
+    "Auto",
+    "Evolution",
+    "Halving",
+    "Random",
+    "edit",
+    "get_strategy",
+    "list_strategies",
+    "mutate_feasible",
+    "sample_feasible",
+]
 
 GROUP = "archwright.strategies"
 _BUILT_IN: dict[str, type[Any]] = {kind.name: kind for kind in (Auto, Evolution, Halving, Random)}

@@ -27,7 +27,7 @@ def available_bytes() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def check_memory(rows: int, size: int, name: str) -> None:
+def check_data_memory(rows: int, size: int, name: str) -> None:
     """Refuses data that does not fit into memory as float32.
 
     Args:

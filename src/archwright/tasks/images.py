@@ -12,7 +12,7 @@ import numpy as np
 
 from archwright.errors import DataError
 from archwright.tasks.arrays import target_size
-from archwright.tasks.checks import check_memory
+from archwright.tasks.checks import check_data_memory
 from archwright.tasks.preprocess import IMAGE_SUFFIXES, read_image
 from archwright.tasks.raw import Raw
 from archwright.tasks.split import TEST, TRAIN, UNASSIGNED, VALID
@@ -82,7 +82,7 @@ def load_images(
     height, width = (float(np.median([size[axis] for size in sizes])) for axis in (0, 1))
     channels = 1 if all(head[2] for head in heads if head is not None) else 3
     size = target_size(height, width, image_size, warnings)
-    check_memory(len(sizes), channels * size[0] * size[1], "the folder")
+    check_data_memory(len(sizes), channels * size[0] * size[1], "the folder")
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         images = list(pool.map(_guarded(lambda file: read_image(file, channels, *size)), files))
     _complain(names, images, warnings)

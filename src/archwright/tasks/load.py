@@ -166,9 +166,9 @@ def _target_record(raw: Raw, kind: Kind, classes: tuple[str, ...], part: np.ndar
 
 def _inputs(raw: Raw, record: dict[str, Any], rows: list[np.ndarray]) -> list[np.ndarray]:
     if raw.modality == "image":
-        checks.check_memory(len(raw.y), raw.x[0].size, raw.name)
+        checks.check_data_memory(len(raw.y), raw.x[0].size, raw.name)
         return [preprocess.normalise(record, raw.x[chosen]) for chosen in rows]
-    checks.check_memory(len(raw.y), preprocess.table(record, raw.x[:1]).size, raw.name)
+    checks.check_data_memory(len(raw.y), preprocess.table(record, raw.x[:1]).size, raw.name)
     tables = [preprocess.table(record, raw.rows(chosen)) for chosen in rows]
     checks.check_inputs(tables, raw.name)
     return tables

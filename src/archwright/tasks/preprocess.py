@@ -4,6 +4,8 @@ This file stands alone: it needs numpy, and Pillow where images are files. Its s
 
 The record of an image task holds ``channels``, ``size`` (height, width), ``layout`` of raw arrays (NHW, NHWC or NCHW), ``dtype``
 (``uint8`` or ``float32``) and ``scale``, ``mean``, ``std`` (per channel, after division by the scale): x = (raw / scale - mean) / std.
+Arrays are in the units of the training data. Image files and PIL images, whose pixels are 0 (black) to 255 (white), are brought to
+0 to ``scale`` first: the digits of scikit-learn, for example, are 0 to 16.
 The record of a table holds ``width`` (raw columns) and ``columns``: numbers (missing: the median; then standardised; with an indicator
 of what was missing where the training rows had such) and categories (one-hot; unknown ones are all zero, or "other" where there is one).
 All numbers in it come from the training rows alone.
@@ -53,8 +55,8 @@ def apply(record: Mapping[str, Any], raw: Any) -> np.ndarray:
 
     Args:
         record: The task's record.
-        raw: Images: a path, a PIL image, a list of either, or an array in the record's layout (with or without the batch
-            dimension). Tables: a DataFrame, a mapping from column name to values, a list of such rows, or a 2-D array.
+        raw: Images: a path, a PIL image, a list of either (their white becomes ``scale``), or an array in the record's layout
+            (with or without the batch dimension) and in the units of the training data. Tables: a DataFrame, a mapping from column name to values, a list of such rows, or a 2-D array.
 
     Raises:
         ValueError: Where the raw input does not fit the record.
@@ -116,13 +118,31 @@ def pixels(record: Mapping[str, Any], raw: Any) -> np.ndarray:
     if is_file(raw):
         raw = [raw]
     if isinstance(raw, Sequence) and len(raw) > 0 and is_file(raw[0]):
-        return np.stack([read_image(file, record["channels"], height, width) for file in raw])
+        pictures = np.stack([read_image(file, record["channels"], height, width) for file in raw])
+        return to_scale(record, pictures)
     images = to_nchw(np.asarray(raw), record["layout"], record["dtype"])
     if images.shape[1] != record["channels"]:
         raise ValueError(
             f"Got images of {images.shape[1]} channels; expected {record['channels']} in the layout {record['layout']}."
         )
     return resize(images, height, width)
+
+
+def to_scale(record: Mapping[str, Any], pictures: np.ndarray) -> np.ndarray:
+    """Pixels of pictures, 0 to 255, in the units of the training data: 0 to the recorded scale.
+
+    Raises:
+        ValueError: Where the training data were in other units, as their mean shows.
+    """
+    if record["scale"] == 255:
+        return pictures
+    if not all(0 <= mean <= 1 for mean in record["mean"]):
+        means = ", ".join(f"{mean * record['scale']:.4g}" for mean in record["mean"])
+        raise ValueError(
+            f"Got pictures, but the network was trained on arrays that are not in 0 to {record['scale']:g}: their mean is {means}. "
+            "Expected arrays in the same units; np.asarray(picture) gives the pixels, 0 to 255."
+        )
+    return pictures * np.float32(record["scale"] / 255)
 
 
 def is_file(raw: Any) -> bool:

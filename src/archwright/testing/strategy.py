@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import heapq
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from archwright.errors import EvaluationError
-from archwright.problem import Evaluator, Fidelity, Measurement, Problem, Proposal, Status, Strategy, Trial, trial_seed
+from archwright.executors.base import as_measurement, steps
+from archwright.problem import Evaluator, Fidelity, Problem, Proposal, Status, Strategy, Trial, trial_seed
 from archwright.testing.toy import ToyEvaluator
 
 
@@ -69,7 +70,8 @@ class _Run:
     def _evaluate(self, trial: Trial) -> Iterator[Trial]:
         try:
             found = self.evaluator(trial.proposal, self.problem, trial_seed(self.problem, trial.id))
-            for measurement in _measurements(found, self.problem):
+            for value in steps(found):
+                measurement = as_measurement(value, self.problem, 0.0)
                 trial = msgspec.structs.replace(trial, measurements=(*trial.measurements, measurement))
                 yield trial
         except EvaluationError as error:
@@ -253,15 +255,3 @@ def _end(trial: Trial, status: Status, **changes: Any) -> Trial:
 
 def _seconds(trial: Trial) -> float:
     return trial.final.seconds if trial.final is not None else 0.0
-
-
-def _measurements(found: Any, problem: Problem) -> Iterator[Measurement]:
-    """What an evaluator returned, as measurements."""
-    if isinstance(found, Measurement):
-        yield found
-    elif isinstance(found, Mapping):
-        yield Measurement(dict(found))
-    elif isinstance(found, int | float):
-        yield Measurement({problem.objectives[0].metric: float(found)})
-    else:
-        yield from found

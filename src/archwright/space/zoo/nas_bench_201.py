@@ -3,11 +3,12 @@
 The published costs count all six edges of a cell; ours leave out what computes nothing, so they are equal exactly for the
 11,308 cells that reach their output and have no idle convolution (MACs are FLOPs / 2).
 
-The benchmark's own notion of equal cells gives 6,466 classes, ours 6,147 fingerprints. Neither refines the other.
+The benchmark's own notion of equal cells gives 6,466 classes, ours 6,147 fingerprints. Neither refines the other; on the
+cells without `none` ours refine the benchmark's.
 
-- The benchmark writes a sum as text in which each `none` stays a term, so it keeps apart cells that are the same
-  function, such as the identity written with three and with four zeros. Without those terms it has 4,930 classes, and
-  each of these is a union of our fingerprints.
+- The benchmark writes a cell as the text of a sum in which zeros stay terms, so it keeps apart cells that are the same
+  function, such as ``x`` and ``x + 0``. Sums without zeros, and flat, give 4,930 classes; each is a union of our
+  fingerprints.
 - Ours keep apart what that text cannot tell: an operation whose result is used twice, and two equal operations with
   weights of their own (``|conv~0|+|none~0|skip~1|+|conv~0|...``); and nested sums, whose activations cost memory, from
   flat ones.
