@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import ast
 
+import pytest
+
 from archwright.export.sources import combine, predict_source
 
 
@@ -35,3 +37,12 @@ def test_predict_needs_only_what_it_says() -> None:
         for name in names:
             top = name.partition(".")[0]
             assert top in sys.stdlib_module_names or top in allowed, name
+
+
+@pytest.mark.parametrize(
+    ("first", "gap"),
+    [("class A:\n    x = 1", 2), ("@f\ndef a(): ...", 2), ("# About a.\ndef a(): ...", 2), ("A = 1", 1)],
+)
+def test_a_definition_follows_the_imports_after_two_empty_lines(first: str, gap: int) -> None:
+    text = combine('"""It."""', f"import torch\n\n\n{first}\n", "import os\n\nB = 2\n")
+    assert f"import torch\n{chr(10) * gap}{first}" in text

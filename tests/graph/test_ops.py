@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import importlib
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, EntryPoints
+from types import ModuleType
 
 import pytest
 from torch import nn
 
-from archwright.errors import GraphError
+from archwright.errors import GraphError, SpaceError
 from archwright.graph import REQUIRED, OpSpec, get_op, ops, register_op
 from archwright.graph.ops import complete, load_block, op_from_name, op_name
+from archwright.space import op as space_op
+
+registry = importlib.import_module("archwright.graph.ops")
 
 
 class Gate(nn.Module):
@@ -82,3 +89,70 @@ def test_a_block_that_cannot_be_imported_is_named() -> None:
 def test_names_in_json_invert() -> None:
     assert op_from_name(op_name("mbconv")) == "mbconv"
     assert op_from_name(op_name(nn.Identity)) is nn.Identity
+
+
+WAVE = OpSpec("wave", Gate, {"mode": "long"}, doc="A wave.")
+
+
+def ripple() -> OpSpec:
+    return OpSpec("ripple", Bare, receives="nothing", doc="A ripple.")
+
+
+def broken() -> OpSpec:
+    raise RuntimeError("no water")
+
+
+def nothing() -> None:
+    pass
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes entry points ``name=object`` of this file appear as installed."""
+    here = ModuleType("packaged_ops")
+    here.__dict__.update(WAVE=WAVE, ripple=ripple, broken=broken, nothing=nothing)
+    monkeypatch.setitem(sys.modules, "packaged_ops", here)
+    monkeypatch.setattr(registry, "_REGISTRY", ops())
+
+    def appear(**points: str) -> None:
+        found = EntryPoints(EntryPoint(name, value, "archwright.ops") for name, value in points.items())
+        monkeypatch.setattr(registry, "entry_points", lambda group: found.select(group=group))
+
+    return appear
+
+
+def test_packages_bring_their_own(install: Callable[..., None]) -> None:
+    install(wave="packaged_ops:WAVE", ripple="packaged_ops:ripple", linear="packaged_ops:broken")
+    with pytest.raises(GraphError, match="Did you mean 'wave'"):
+        get_op("wavee")
+    assert get_op("wave") is WAVE
+    assert get_op("ripple").block is Bare
+    assert ops()["ripple"] is get_op("ripple")
+    assert get_op("linear").block != Gate
+    assert space_op("wave", mode="short").attributes == (("mode", "short"),)
+    with pytest.raises(SpaceError, match=r"has no attribute 'mod'. Did you mean 'mode'"):
+        space_op("wave", mod="short")
+    with pytest.raises(SpaceError, match=r"unknown operation 'rippel'. Did you mean 'ripple'"):
+        space_op("rippel")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("nowhere_at_all:WAVE", "cannot be loaded: ModuleNotFoundError"),
+        ("packaged_ops:GONE", "cannot be loaded: AttributeError"),
+        ("packaged_ops:broken", "cannot be loaded: RuntimeError: no water"),
+        ("packaged_ops:nothing", "got None; expected an OpSpec named 'tide'"),
+        ("packaged_ops:WAVE", "got an OpSpec named 'wave'; expected an OpSpec named 'tide'"),
+    ],
+)
+def test_what_a_package_cannot_bring_is_named(install: Callable[..., None], value: str, said: str) -> None:
+    install(tide=value)
+    named = f"The operation 'tide' of the entry point '{value}'.*{said}"
+    with pytest.raises(GraphError, match=named):
+        get_op("tide")
+    with pytest.raises(GraphError, match=named):
+        ops()
+    with pytest.raises(SpaceError, match=named):
+        space_op("tide")
+    assert get_op("linear").name == "linear"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from torch import nn
 
 from archwright.errors import SpaceError
+from archwright.graph.blocks import common as blocks
+from archwright.graph.blocks.vector import Dense
 from archwright.space import (
     OUTPUTS,
     STRIDE,
@@ -23,6 +27,7 @@ from archwright.space import (
     shared,
     take,
 )
+from archwright.space.checks import ACTIVATIONS, NORMS
 
 RELU = op("relu")
 
@@ -43,6 +48,29 @@ RELU = op("relu")
             lambda: op("conv_bn", width=choice(1, 2, name="n"), kernel=choice(3, 5, name="n")),
             "two choices are named 'n'",
         ),
+        (lambda: op("idnetity"), "Did you mean 'identity'"),
+        (lambda: op("adpt", width=3), "Did you mean 'adapt'"),
+        (
+            lambda: op("dense", width=8, activation="rleu"),
+            r"op\('dense'\), attribute 'activation': got 'rleu'. Did you mean 'relu'\?",
+        ),
+        (lambda: op("mbconv", width=8, activation=choice("relu", "sliu")), "got 'sliu'. Did you mean 'silu'"),
+        (lambda: op("dense", width=8, activation=None), "attribute 'activation': got None. Did you mean 'none'"),
+        (lambda: op("dense", width=8, norm="bacth"), "attribute 'norm': got 'bacth'. Did you mean 'batch'"),
+        (
+            lambda: op("linear", width=0),
+            r"op\('linear'\), attribute 'width': got 0; expected a whole number of at least 1",
+        ),
+        (lambda: op("linear", width=None), "attribute 'width': got None"),
+        (lambda: op("linear", width=choice(8, 2.5)), "attribute 'width': got 2.5"),
+        (lambda: op("linear", width=True), "attribute 'width': got True"),
+        (lambda: op("linear", width="8"), "attribute 'width': got '8'"),
+        (lambda: op("conv_bn", width=8, kernel=shared("k", choice(-1, 3))), "attribute 'kernel': got -1"),
+        (lambda: op("conv_bn", width=8, kernel=(3, 0)), r"attribute 'kernel': got \(3, 0\)"),
+        (lambda: op("conv_bn", width=(8, 8)), r"attribute 'width': got \(8, 8\)"),
+        (lambda: op("identity", stride=integer(0, 2)), r"op\('identity'\), attribute 'stride': got 0"),
+        (lambda: op("conv_bn", width=8, dilation=0), "attribute 'dilation': got 0"),
+        (lambda: op("mbconv", width=8, expansion=choice(1.5, 4)), "attribute 'expansion': got 1.5"),
         (lambda: op("relu", name="a.b"), "got the name 'a.b'"),
         (lambda: choice(name="kind"), "choice 'kind' has no options"),
         (lambda: choice(3, 5, 3), "has the option 3 twice"),
@@ -94,6 +122,28 @@ RELU = op("relu")
 def test_errors_name_the_place(write: Callable[[], Any], said: str) -> None:
     with pytest.raises(SpaceError, match=said):
         write()
+
+
+def test_the_known_names_are_those_the_blocks_take() -> None:
+    assert set(ACTIVATIONS) == set(blocks.ACTIVATIONS)
+    for activation, norm in itertools.product(ACTIVATIONS, NORMS):
+        Dense(3, 2, activation, norm)
+    with pytest.raises(ValueError, match=f"expected one of {', '.join(NORMS)}"):
+        Dense(3, 2, norm="group")
+
+
+class Scaled(nn.Module):
+    """A module of the user's, whose attributes mean what the user likes."""
+
+    def __init__(self, channels: int, width: float = 0.5, activation: str = "mine") -> None:
+        super().__init__()
+
+
+def test_allowed_values_are_allowed() -> None:
+    op("conv_bn", width=OUTPUTS, kernel=(1, 3), stride=STRIDE)
+    op("sep_conv", width=None, stride=choice(1, 2))
+    op("adapt", width=WIDTH)
+    op(Scaled, width=0.25, activation="other")
 
 
 def test_expressions_are_values() -> None:

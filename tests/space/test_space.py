@@ -51,7 +51,7 @@ def test_ordinary_draws_are_uniform_over_the_options_of_each_choice() -> None:
 
 
 def test_sizes_beyond_64_bits_are_exact() -> None:
-    space = Space(repeat(op("dense", width=choice(*range(10))), 40))
+    space = Space(repeat(op("dense", width=choice(*range(1, 11))), 40))
     assert space.size == 10**40
     assert space.sample(np.random.default_rng(0), uniform=True) != space.sample(np.random.default_rng(1), uniform=True)
 

@@ -144,3 +144,26 @@ def test_the_simulator_counts_like_the_loop():
     starts = [trial.id for trial in run.heard if not trial.measurements and not trial.done]
     assert starts == sorted(starts)
     assert run.seconds == 3.0 * np.ceil(len(finished) / 2)
+
+
+def numbers(proposal, problem, seed):
+    yield np.float32(0.25)
+    yield {"accuracy": np.float64(0.5)}
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "status", "values"),
+    [
+        (numbers, "finished", [0.25, 0.5]),
+        (lambda proposal, problem, seed: np.float32(0.25), "finished", [0.25]),
+        (lambda proposal, problem, seed: "good", "failed", []),
+        (lambda proposal, problem, seed: {"accuracy": None}, "failed", []),
+        (lambda proposal, problem, seed: None, "failed", []),
+    ],
+)
+def test_the_simulator_takes_what_executors_take(evaluator, status, values):
+    (trial,) = simulate(Random(), toy_problem(), evaluator, 1).trials
+    assert trial.status == status
+    assert [measurement.values["accuracy"] for measurement in trial.measurements] == values
+    assert all(type(measurement.values["accuracy"]) is float for measurement in trial.measurements)
+    assert (trial.reason is not None and "expected a number" in trial.reason) == (status == "failed")

@@ -4,11 +4,23 @@ import subprocess
 import sys
 from importlib.metadata import EntryPoint, EntryPoints
 
+import numpy as np
 import pytest
 
 import archwright.strategies
 from archwright.errors import StrategyError
-from archwright.strategies import Auto, Evolution, Halving, Random, get_strategy, list_strategies
+from archwright.strategies import (
+    Auto,
+    Evolution,
+    Halving,
+    Random,
+    edit,
+    get_strategy,
+    list_strategies,
+    mutate_feasible,
+    sample_feasible,
+)
+from archwright.testing.toy import toy_problem
 
 
 def test_all_are_listed_with_their_source():
@@ -58,3 +70,11 @@ def test_packages_bring_their_own(monkeypatch):
 def test_no_torch_is_imported():
     code = "import sys, archwright.strategies, archwright.testing.strategy; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_own_strategies_need_is_public():
+    problem, rng = toy_problem(), np.random.default_rng(0)
+    parent = sample_feasible(problem, rng)
+    child = mutate_feasible(problem, parent, rng)
+    assert len(edit(problem, parent, child)) == 1
+    assert {"edit", "mutate_feasible", "sample_feasible"} <= set(archwright.strategies.__all__)

@@ -130,6 +130,34 @@ def test_files_and_pictures_agree_and_modes_are_handled(tmp_path):
     assert (module.pixels(record, clear) == 255).all()
 
 
+@pytest.mark.parametrize(("scale", "dtype"), [(16.0, "uint8"), (65535.0, "float32"), (1.0, "float32")])
+def test_pictures_are_brought_to_the_scale_of_the_training_data(tmp_path, scale, dtype):
+    array = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    picture = Image.fromarray(array)
+    picture.save(tmp_path / "a.png")
+    record = image_record("NHW", 1, [8, 8], scale=scale, dtype=dtype)
+    own_units = module.apply(record, array.astype(np.float32) * scale / 255)
+    for raw in (tmp_path / "a.png", picture, [picture]):
+        np.testing.assert_allclose(module.apply(record, raw), own_units, atol=1e-5)
+    np.testing.assert_allclose(own_units[0, 0], (array / 255 - 0.5) / 0.25, atol=1e-5)
+
+
+def test_a_digit_saved_as_a_picture_is_the_digit(tmp_path):
+    task = load_task("digits")
+    digit = np.round((task.test.x[0, 0] * task.preprocess["std"][0] + task.preprocess["mean"][0]) * 255)
+    Image.fromarray(digit.astype(np.uint8)).save(tmp_path / "digit.png")
+    np.testing.assert_allclose(alone(tmp_path, task, tmp_path / "digit.png"), task.test.x[:1], atol=0.01)
+
+
+@pytest.mark.parametrize("mean", [97.5, -0.2])
+def test_pictures_are_refused_where_the_training_data_were_in_units_of_their_own(mean):
+    record = image_record("NHW", 1, [8, 8], scale=1.0, dtype="float32", mean=[mean])
+    picture = Image.fromarray(np.zeros((8, 8), np.uint8))
+    with pytest.raises(ValueError, match=rf"not in 0 to 1: their mean is {mean}.*Expected arrays in the same units"):
+        module.apply(record, picture)
+    assert (module.apply(record, np.asarray(picture)) == np.float32(-mean / 0.25)).all()
+
+
 def test_pictures_are_turned_upright(tmp_path):
     array = np.zeros((4, 8), np.uint8)
     array[:, 0] = 255

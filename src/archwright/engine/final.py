@@ -40,8 +40,9 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     if not chosen:
         return None
     problem = loop.problem
-    proposals = [_proposal(loop, trial, len(chosen)) for trial in chosen]
-    trained = {trial.proposal.why["of"]: trial for trial in loop.train_finalists(proposals)}
+    margin = _margin(loop, chosen, task)
+    proposals = [_proposal(loop, trial, len(chosen), margin) for trial in chosen]
+    trained = {trial.proposal.why["of"]: trial for trial in loop.train_finalists(proposals, 0.6 * margin)}
     warnings = list(task.warnings)
     outputs: dict[int, NDArray[np.float32]] = {}
     weights: dict[int, str] = {}
@@ -65,12 +66,20 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     return record
 
 
-def _proposal(loop: Loop, trial: Trial, count: int) -> Proposal:
+def _margin(loop: Loop, chosen: list[Trial], task: Task) -> float:
+    """Seconds that the test will take, with something to spare; a forward pass costs a third of a training step."""
+    limit = loop.problem.budget.seconds
+    if limit is None:
+        return 0.0
+    share = len(task.test) / len(task.train)
+    return 1.0 + 0.02 * limit + sum(loop.pace(trial) * share / 3 for trial in chosen if trial.seconds)
+
+
+def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal:
     """The final training of a trial's architecture; where time is limited, in the time that is left for it."""
     why: dict[str, Any] = {"by": FINAL, "of": trial.id}
     if loop.problem.budget.seconds is not None:
         rounds = -(-count // loop.problem.workers)
-        margin = 1.0 + 0.02 * loop.problem.budget.seconds
         why["seconds"] = round(max(0.5, (loop.clock.left - margin) / rounds), 2)
     return Proposal(trial.proposal.architecture, loop.final, parent=trial.id, why=why)
 

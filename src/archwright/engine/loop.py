@@ -140,8 +140,16 @@ class Loop:
             self._append("stopped", number, {"reason": self.ended or "the search ended", "seconds": 0.0})
         return self.ended or "nothing was left to try"
 
-    def train_finalists(self, proposals: list[Proposal]) -> list[Trial]:
-        """Trains the given architectures for the answer; those already trained by an earlier session are not trained again."""
+    def train_finalists(self, proposals: list[Proposal], margin: float = 0.0) -> list[Trial]:
+        """Trains the given architectures for the answer; those already trained by an earlier session are not trained again.
+
+        Args:
+            proposals: What to train; ``why["of"]`` is the trial that found it.
+            margin: Seconds to leave for what comes after.
+
+        Returns:
+            The trials that were trained to their end.
+        """
         wanted = {proposal.why["of"] for proposal in proposals}
         for trial in self._unfinished():
             if trial.proposal.why.get("of") in wanted and "seconds" not in trial.proposal.why:
@@ -156,11 +164,11 @@ class Loop:
                 self._start(proposal)
         while self._backlog or self.executor.running:
             self._submit_backlog()
-            for update in self.executor.poll(min(0.5, self.clock.left)):
+            for update in self.executor.poll(min(0.5, max(0.01, self.clock.left - margin))):
                 self._record(update)
             self.session.beat()
             self.observe(self)
-            if self.clock.left <= 0:
+            if self.clock.left <= margin:
                 self._backlog.clear()
                 self._stop_all("the budget is spent")
         return [trial for trial in self._finals() if self._is_answer(trial) and trial.proposal.why["of"] in wanted]
@@ -186,7 +194,7 @@ class Loop:
         best = self.incumbent()
         if best is None or not best.seconds:
             return 0.2 * limit
-        training = self.growth * self._pace(best) * self.final.cost
+        training = self.growth * self.pace(best) * self.final.cost
         return reserve_seconds(limit, training, self.finalists, self.problem.workers)
 
     def incumbent(self, who: str | None = None) -> Trial | None:
@@ -265,7 +273,7 @@ class Loop:
             return True
         return statistics.median(self._paces[-30:]) * self._new_cost(proposal) <= self.clock.left - self.reserve
 
-    def _pace(self, trial: Trial) -> float:
+    def pace(self, trial: Trial) -> float:
         """Seconds for an epoch over all the training data; from the second epoch on where there is one, for the first warms up."""
         first, last = trial.measurements[0], trial.measurements[-1]
         if last.epoch > first.epoch and last.seconds > first.seconds:
@@ -360,7 +368,7 @@ class Loop:
         elif event.kind == "finished":
             self._repeats = 0
             if trial.seconds > 0 and trial.measurements:
-                self._paces.append(self._pace(trial))
+                self._paces.append(self.pace(trial))
         key = rank(trial, self.problem) if trial.done and who != FINAL else None
         if key is not None and (who not in self._best or key > self._best[who][0]):
             self._best[who] = (key, trial)

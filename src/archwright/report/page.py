@@ -234,7 +234,7 @@ def _facts(
 
 
 def _header_warnings(header: Header) -> list[str]:
-    return [value for name, value in header.facts.items() if name == "warning"]
+    return [value for name, value in header.facts.items() if name.startswith("warning")]
 
 
 def _footer(header: Header) -> str:

@@ -69,7 +69,9 @@ def _known(operation: str | type, where: str) -> tuple[Mapping[str, Any], bool]:
         spec = get_op(operation)
     except GraphError as error:
         if isinstance(operation, str) and operation not in (known := op_names()):
-            raise SpaceError(f"Got the unknown operation {operation!r}. {closest(operation, [*known, *WIRING])}") from error
+            raise SpaceError(
+                f"Got the unknown operation {operation!r}. {closest(operation, [*known, *WIRING])}"
+            ) from error
         raise SpaceError(f"{where}: {error}") from error
     return spec.attributes, isinstance(spec.block, str) and spec.block.startswith("archwright.")
 

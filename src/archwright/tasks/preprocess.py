@@ -56,7 +56,8 @@ def apply(record: Mapping[str, Any], raw: Any) -> np.ndarray:
     Args:
         record: The task's record.
         raw: Images: a path, a PIL image, a list of either (their white becomes ``scale``), or an array in the record's layout
-            (with or without the batch dimension) and in the units of the training data. Tables: a DataFrame, a mapping from column name to values, a list of such rows, or a 2-D array.
+            (with or without the batch dimension) and in the units of the training data. Tables: a DataFrame, a mapping from
+            column name to values, a list of such rows, or a 2-D array.
 
     Raises:
         ValueError: Where the raw input does not fit the record.
@@ -139,7 +140,8 @@ def to_scale(record: Mapping[str, Any], pictures: np.ndarray) -> np.ndarray:
     if not all(0 <= mean <= 1 for mean in record["mean"]):
         means = ", ".join(f"{mean * record['scale']:.4g}" for mean in record["mean"])
         raise ValueError(
-            f"Got pictures, but the network was trained on arrays that are not in 0 to {record['scale']:g}: their mean is {means}. "
+            "Got pictures, but the network was trained on arrays that are "
+            f"not in 0 to {record['scale']:g}: their mean is {means}. "
             "Expected arrays in the same units; np.asarray(picture) gives the pixels, 0 to 255."
         )
     return pictures * np.float32(record["scale"] / 255)

@@ -7,7 +7,7 @@ The benchmark's own notion of equal cells gives 6,466 classes, ours 6,147 finger
 cells without `none` ours refine the benchmark's.
 
 - The benchmark writes a cell as the text of a sum in which zeros stay terms, so it keeps apart cells that are the same
-  function, such as ``x`` and ``x + 0``. Sums without zeros, and flat, give 4,930 classes; each is a union of our
+  function, such as ``x + 0 + 0`` and ``x + 0 + 0 + 0``. Sums without zeros, and flat, give 4,930 classes; each is a union of our
   fingerprints.
 - Ours keep apart what that text cannot tell: an operation whose result is used twice, and two equal operations with
   weights of their own (``|conv~0|+|none~0|skip~1|+|conv~0|...``); and nested sums, whose activations cost memory, from
