@@ -29,7 +29,7 @@ FINAL_SAMPLES = 500_000
 LEAST_EPOCHS = 8
 """Where the time allows for fewer epochs than these, a trial sees a share of the data for as many, so that it can be stopped early."""
 LEAST_SHARE = 0.02
-FULL_TRIALS = 30
+FULL_TRIALS = 50
 """Full-fidelity trials that the searching time of all workers should allow for."""
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
