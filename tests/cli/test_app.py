@@ -111,6 +111,8 @@ def test_spaces_strategies_and_data_are_listed():
         (("search", "digits", "--strategy", "evolutoin"), "Did you mean 'evolution'"),
         (("search", "digits", "--objective", "acuracy"), "Did you mean 'accuracy'"),
         (("search", "digits", "--constraint", "param<=3"), "Did you mean 'params'"),
+        (("search", "digits", "--strategy", "evolution", "--option", "populaton=5"), "populaton"),
+        (("search", "digits", "--option", "population"), "NAME=VALUE"),
         (("search", "./nothing.csv", "--target", "price"), "does not exist"),
         (("resume", "nothing"), "no store"),
     ],

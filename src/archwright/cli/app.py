@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from archwright.errors import ArchwrightError
+from archwright.errors import ArchwrightError, StrategyError
 
 app = typer.Typer(
     name="archwright",
@@ -61,6 +62,10 @@ def search(
         ),
     ] = None,
     strategy: Annotated[str, typer.Option(help="How it is searched (see `archwright strategies`).")] = "auto",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="An option of the strategy: --option population=50; may be repeated.", show_default=False),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
     kind: Annotated[
         str | None,
@@ -105,6 +110,7 @@ def search(
         data,
         space=space,
         strategy=strategy,
+        options=_options_of(option or []),
         target=target,
         kind=kind,
         objectives=objective or None,
@@ -266,6 +272,20 @@ def salvage(to: Annotated[Path, typer.Option(help="Folder of the new store.")], 
     from archwright.cli.salvage import salvage_store
 
     salvage_store(store, console, to)
+
+
+def _options_of(written: list[str]) -> dict[str, Any]:
+    """Options of a strategy as written: numbers and truth values by JSON, all else as text."""
+    options: dict[str, Any] = {}
+    for text in written:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise StrategyError(f"Got the option {text!r}; expected NAME=VALUE, for example --option population=50.")
+        try:
+            options[name.strip()] = json.loads(value)
+        except ValueError:
+            options[name.strip()] = value.strip()
+    return options
 
 
 def _version(wanted: bool) -> None:

@@ -29,8 +29,10 @@ FINAL_SAMPLES = 500_000
 LEAST_EPOCHS = 8
 """Where the time allows for fewer epochs than these, a trial sees a share of the data for as many, so that it can be stopped early."""
 LEAST_SHARE = 0.02
-FULL_TRIALS = 50
-"""Full-fidelity trials that the searching time of all workers should allow for."""
+MOST_TRIALS = 100
+"""Full trials that a time budget should allow for, while they have epochs enough: the finalists are trained further, a trial need not be."""
+LEAST_TRIALS = 50
+"""Full trials that it should allow for in any case, on a share of the data if need be."""
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
 """What starting the workers is expected to take."""
@@ -128,11 +130,10 @@ def choose_fidelity(
         return Fidelity(epochs), {}
     pace = seconds_per_epoch(space, task, seed, constraints)
     notes = {"seconds_per_epoch": round(pace, 4)}
-    allowed = 0.7 * budget.seconds * workers / FULL_TRIALS / pace
-    if allowed >= LEAST_EPOCHS:
-        return Fidelity(min(_epochs(FINAL_SAMPLES, rows), math.floor(allowed))), notes
-    share = round(max(LEAST_SHARE, allowed / LEAST_EPOCHS), 3)
-    return Fidelity(max(1, min(LEAST_EPOCHS, round(allowed / share))), share), notes
+    affordable = 0.7 * budget.seconds * workers / pace
+    epochs = min(_epochs(FINAL_SAMPLES, rows), max(LEAST_EPOCHS, math.floor(affordable / MOST_TRIALS)))
+    share = min(1.0, max(LEAST_SHARE, round(affordable / LEAST_TRIALS / epochs, 3)))
+    return Fidelity(epochs, share), notes
 
 
 def final_fidelity(task: Task, fidelity: Fidelity, budget: Budget) -> Fidelity:
