@@ -10,13 +10,17 @@ import numpy as np
 from archwright.artifacts import Artifacts
 from archwright.engine.loop import Loop
 from archwright.explain import BASELINE, FINAL, purpose
-from archwright.problem import Problem, Proposal, Trial
+from archwright.problem import Fidelity, Problem, Proposal, Trial
 from archwright.problem.final import FinalRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archwright.tasks import Task
+
+
+FEWEST_EPOCHS = 3
+"""Where the time left is shorter than these, the finalists are trained on a share of the data, so that the learning rate can run its course."""
 
 
 def finalists(loop: Loop) -> list[Trial]:
@@ -47,6 +51,11 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     outputs: dict[int, NDArray[np.float32]] = {}
     weights: dict[int, str] = {}
     for trial in chosen:
+        if trial.id in trained and _failed(problem, trained[trial.id], trial):
+            del trained[trial.id]
+            warnings.append(
+                f"Training trial {trial.id} again in the time left did worse than the search had, even on rows it had seen; its result was thrown away."
+            )
         source = trained.get(trial.id, trial)
         digest = source.final.artifacts.get("checkpoint") if source.final else None
         if digest is None:
@@ -54,7 +63,7 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
             continue
         if source is trial:
             warnings.append(
-                f"Trial {trial.id} was tested with the weights of the search, trained without the validation data: the budget left no time to train it again."
+                f"Trial {trial.id} was tested with the weights of the search, trained without the validation data: the budget left too little time to train it again."
             )
         weights[trial.id] = digest
         if len(task.test):
@@ -64,6 +73,12 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     record = _record(problem, task, chosen, trained, outputs, weights, tuple(warnings), time.monotonic() - started)
     loop.session.append("final", None, record)
     return record
+
+
+def _failed(problem: Problem, again: Trial, trial: Trial) -> bool:
+    """Whether the final training went wrong: clearly worse on validation rows it was trained on than the search was on the same rows unseen."""
+    seen, unseen = problem.score(again), problem.score(trial)
+    return seen is not None and unseen is not None and seen < unseen - 0.05 * abs(unseen)
 
 
 def _margin(loop: Loop, chosen: list[Trial], task: Task) -> float:
@@ -78,10 +93,15 @@ def _margin(loop: Loop, chosen: list[Trial], task: Task) -> float:
 def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal:
     """The final training of a trial's architecture; where time is limited, in the time that is left for it."""
     why: dict[str, Any] = {"by": FINAL, "of": trial.id}
+    fidelity = loop.final
     if loop.problem.budget.seconds is not None:
         rounds = -(-count // loop.problem.workers)
         why["seconds"] = round(max(0.5, (loop.clock.left - margin) / rounds), 2)
-    return Proposal(trial.proposal.architecture, loop.final, parent=trial.id, why=why)
+        if trial.seconds:
+            epochs = why["seconds"] / (loop.growth * loop.pace(trial))
+            if epochs < FEWEST_EPOCHS:
+                fidelity = Fidelity(FEWEST_EPOCHS, round(max(0.01, epochs / FEWEST_EPOCHS), 3))
+    return Proposal(trial.proposal.architecture, fidelity, parent=trial.id, why=why)
 
 
 def _record(
