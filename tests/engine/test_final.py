@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import pytest
+
+import archwright as aw
+from archwright.engine.final import _failed
+from archwright.space import OUTPUTS, chain, choice, op
+
+SPACE = aw.Space(chain(op("dense", width=choice(4, 8)), op("linear", width=OUTPUTS)), "tiny")
+
+
+def trial(metric: str, value: float) -> aw.Trial:
+    return aw.Trial(0, aw.Proposal(aw.Architecture(())), "finished", (aw.Measurement({metric: value}),))
+
+
+@pytest.mark.parametrize(
+    ("objective", "again", "before", "failed"),
+    [
+        ("accuracy", 0.10, 0.80, True),
+        ("accuracy", 0.79, 0.80, False),
+        ("accuracy", 0.95, 0.80, False),
+        ("log_loss", 2.3, 0.5, True),
+        ("log_loss", 0.4, 0.5, False),
+    ],
+)
+def test_a_final_training_that_went_wrong_is_told_from_one_that_did_not(objective, again, before, failed):
+    problem = aw.Problem(SPACE, aw.Signature(((5,),), (2,)), (aw.Objective.parse(objective),))
+    assert _failed(problem, trial(objective, again), trial(objective, before)) is failed
