@@ -90,10 +90,11 @@ def plain(name: str) -> Callable[[], None]:
 
 def ours(name: str) -> Callable[[], None]:
     """A segment of the engine: an epoch, in the mode that the rule chooses."""
-    from archwright.evaluators import Recipe, State, fit, prepare_worker
+    from archwright.evaluators import Recipe, State, fit
     from archwright.evaluators.numerics import rule
+    from archwright.runtime import tune_allocator
 
-    prepare_worker(1)
+    tune_allocator()
     module, x, y, batch, _ = setup(name)
     recipe = Recipe(lr=0.05, batch_size=batch, average=0.5)
     mode = rule(module, x[:1], batch)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import archwright as aw
-from archwright.engine.loop import Clock
 from archwright.engine.ranking import incumbent, pareto
 from archwright.errors import ArchwrightError, BudgetError, LedgerError, StrategyError
 from archwright.explain import purpose
@@ -275,12 +274,6 @@ def test_bad_settings_fail_before_anything_runs(run, tmp_path, settings, error, 
 
     with pytest.raises(error, match=message):
         run(evaluator, **settings)
-
-
-def test_the_clock_counts_earlier_sessions():
-    assert Clock(8.0, 10.0).left == pytest.approx(2.0, abs=0.05)
-    assert Clock(12.0, 10.0).left == 0.0
-    assert Clock(12.0, None).left == float("inf")
 
 
 def test_ranking_prefers_fidelity_then_score_then_size(run):

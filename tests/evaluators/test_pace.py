@@ -12,10 +12,11 @@ from archwright.problem import Fidelity, Proposal
 
 def test_the_estimate_is_about_what_an_epoch_takes(digits, folder, problem, tmp_path):
     candidate = problem.space.sample(np.random.default_rng(0))
-    estimate = time_epoch(problem.graph(candidate), digits)
+    epoch, row = time_epoch(problem.graph(candidate), digits)
     measurements = list(Train(str(folder), str(tmp_path), keep=False)(Proposal(candidate, Fidelity(4)), problem, 0))
-    epoch = (measurements[-1].seconds - measurements[0].seconds) / 3
-    assert epoch / 6 < estimate < epoch * 6
+    notes = [measurement.notes for measurement in measurements[1:]]
+    assert min(note["training"] for note in notes) / 6 < epoch < max(note["training"] for note in notes) * 6
+    assert min(note["predicting"] for note in notes) / 6 < row < max(note["predicting"] for note in notes) * 6
 
 
 def test_too_large_a_network_is_refused_at_once(digits, problem, monkeypatch):

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from archwright.evaluators import prepare_worker
+from archwright.evaluators import using_threads
 
 
-def test_threads_are_set_and_can_be_set_again():
-    prepare_worker(1)
-    prepare_worker(1)
-    assert torch.get_num_threads() == 1
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_are_set_and_given_back(threads):
+    before = torch.get_num_threads()
+    with using_threads(threads):
+        assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == before
+
+
+def test_threads_are_given_back_after_a_failure():
+    before = torch.get_num_threads()
+    with pytest.raises(ValueError, match="on purpose"), using_threads(before + 1):
+        raise ValueError("on purpose")
+    assert torch.get_num_threads() == before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from archwright.engine import setup
-from archwright.engine.loop import Clock
+from archwright.engine.clock import Clock
 from archwright.engine.result import Result, load_run_task, problem_of
 from archwright.engine.session import run_session
 from archwright.engine.settings import Settings, versions
@@ -100,7 +100,9 @@ def search(
     final = setup.final_fidelity(task, fidelity, limit) if task is not None else fidelity
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
-        notes["search_seconds"] = setup.search_seconds(limit.seconds, clock.spent, notes, final, parallel)
+        notes["search_seconds"] = setup.search_seconds(
+            limit.seconds, clock.spent, notes, setup.ending(task, final), parallel
+        )
     settings = Settings(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
         target=target,

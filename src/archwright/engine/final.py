@@ -9,7 +9,7 @@ import numpy as np
 
 from archwright.artifacts import Artifacts
 from archwright.engine.loop import Loop
-from archwright.explain import BASELINE, FINAL, purpose
+from archwright.explain import BASELINE, FINAL, fidelity, purpose
 from archwright.problem import Fidelity, Problem, Proposal, Trial
 from archwright.problem.final import FinalRecord
 
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archwright.tasks import Task
-
-
-FEWEST_EPOCHS = 3
-"""Where the time left is shorter than these, the finalists are trained on a share of the data, so that the learning rate can run its course."""
 
 
 def finalists(loop: Loop) -> list[Trial]:
@@ -44,8 +40,8 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     if not chosen:
         return None
     problem = loop.problem
-    margin = _margin(loop, chosen, task)
-    proposals = [_proposal(loop, trial, len(chosen), margin) for trial in chosen]
+    margin = _margin(loop, chosen)
+    proposals = [found for trial in chosen if (found := _proposal(loop, trial, len(chosen), margin)) is not None]
     trained = {trial.proposal.why["of"]: trial for trial in loop.train_finalists(proposals, 0.6 * margin)}
     warnings = list(task.warnings)
     outputs: dict[int, NDArray[np.float32]] = {}
@@ -81,27 +77,25 @@ def _failed(problem: Problem, again: Trial, trial: Trial) -> bool:
     return seen is not None and unseen is not None and seen < unseen - 0.05 * abs(unseen)
 
 
-def _margin(loop: Loop, chosen: list[Trial], task: Task) -> float:
-    """Seconds that the test will take, with something to spare; a forward pass costs a third of a training step."""
+def _margin(loop: Loop, chosen: list[Trial]) -> float:
+    """Seconds that the test will take."""
     limit = loop.problem.budget.seconds
-    if limit is None:
-        return 0.0
-    share = len(task.test) / len(task.train)
-    return 1.0 + 0.02 * limit + sum(loop.pace(trial) * share / 3 for trial in chosen if trial.seconds)
+    return 0.0 if limit is None else max(loop.ending.margin(limit, loop.pace(trial)) for trial in chosen)
 
 
-def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal:
-    """The final training of a trial's architecture; where time is limited, in the time that is left for it."""
+def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal | None:
+    """The final training of a trial's architecture; where time is limited, in the time that is left for it.
+
+    Returns:
+        ``None`` where that is less than the trial itself was trained for.
+    """
     why: dict[str, Any] = {"by": FINAL, "of": trial.id}
-    fidelity = loop.final
+    wanted: Fidelity | None = loop.ending.fidelity
     if loop.problem.budget.seconds is not None:
         rounds = -(-count // loop.problem.workers)
-        why["seconds"] = round(max(0.5, (loop.clock.left - margin) / rounds), 2)
-        if trial.seconds:
-            epochs = why["seconds"] / (loop.growth * loop.pace(trial))
-            if epochs < FEWEST_EPOCHS:
-                fidelity = Fidelity(FEWEST_EPOCHS, round(max(0.01, epochs / FEWEST_EPOCHS), 3))
-    return Proposal(trial.proposal.architecture, fidelity, parent=trial.id, why=why)
+        why["seconds"] = round((loop.clock.left - margin) / rounds, 2)
+        wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), fidelity(trial, loop.problem).cost)
+    return None if wanted is None else Proposal(trial.proposal.architecture, wanted, parent=trial.id, why=why)
 
 
 def _record(
@@ -154,12 +148,13 @@ def _record(
 
 def _outputs(problem: Problem, trial: Trial, task: Task, checkpoint: bytes) -> NDArray[np.float32]:
     """The outputs for the test rows: logits, or predictions in the target's own units."""
-    from archwright.evaluators import predict, weights_of
+    from archwright.evaluators import Mode, predict, using_threads, weights_of
     from archwright.graph.module import build
 
     module = build(problem.graph(trial.proposal.architecture), seed=0)  # type: ignore[arg-type]
     module.load_state_dict(weights_of(checkpoint))
-    return _own_units(task, predict(module, task.test.x))
+    with using_threads(problem.workers):
+        return _own_units(task, predict(module, task.test.x, Mode(channels_last=task.test.x.ndim == 4)))
 
 
 def _own_units(task: Task, values: NDArray[Any]) -> NDArray[Any]:

@@ -6,13 +6,13 @@ Everything the loop knows is the fold of the ledger's events, so a run continues
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from archwright.engine.clock import Clock, Ending, Pace
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
 from archwright.explain import BASELINE, FINAL, fidelity, purpose, rank
@@ -26,40 +26,6 @@ MAX_REPEATS = 200
 """Proposals in a row that were all known already, after which a space counts as exhausted."""
 
 
-RESERVE_SHARE = 0.3
-"""Most of a time budget that is kept back for the final training, which then ends earlier than it would."""
-
-
-class Clock:
-    """Seconds spent by a run over all its sessions, and those left of a budget (infinite where time is not limited)."""
-
-    def __init__(self, spent: float, limit: float | None) -> None:
-        self._start = time.monotonic() - spent
-        self._limit = limit
-
-    @property
-    def spent(self) -> float:
-        """Seconds since the run first started, pauses between sessions not counted."""
-        return time.monotonic() - self._start
-
-    @property
-    def left(self) -> float:
-        """Seconds left, at least zero."""
-        return float("inf") if self._limit is None else max(0.0, self._limit - self.spent)
-
-
-def reserve_seconds(limit: float, training: float, finalists: int, workers: int) -> float:
-    """Seconds to keep back for the end of a search.
-
-    Args:
-        limit: The time budget.
-        training: Seconds that training a finalist takes.
-        finalists: How many there are.
-        workers: How many are trained at once.
-    """
-    return min(RESERVE_SHARE * limit, 1.0 + 0.03 * limit + 1.3 * -(-finalists // workers) * training)
-
-
 class Loop:
     """One session of a run.
 
@@ -71,9 +37,7 @@ class Loop:
         events: Events of earlier sessions, replayed in order.
         clock: Time spent and left.
         baseline: Share of the training spent on architectures drawn at random, as the control.
-        finalists: How many networks the reserve for final training must allow for (0: no final training).
-        final: Fidelity of the final training; default: the full fidelity of a trial.
-        growth: Rows the finalists are trained on, per training row.
+        ending: What the end of the search takes, for which time is kept back.
         has_artifact: Whether a checkpoint is still there; a trial whose checkpoint is gone is trained from the start.
         observe: Called after every event and while waiting.
     """
@@ -88,9 +52,7 @@ class Loop:
         events: Iterable[Event] = (),
         clock: Clock,
         baseline: float = 0.1,
-        finalists: int = 2,
-        final: Fidelity | None = None,
-        growth: float = 1.25,
+        ending: Ending,
         has_artifact: Callable[[str], bool] = lambda digest: True,
         observe: Callable[[Loop], None] = lambda loop: None,
     ) -> None:
@@ -101,8 +63,7 @@ class Loop:
             session,
             clock,
         )
-        self.baseline, self.finalists, self.growth = baseline, finalists, growth
-        self.final = final or problem.fidelity
+        self.baseline, self.ending = baseline, ending
         self.observe, self._has_artifact = observe, has_artifact
         self.trials: dict[int, Trial] = {}
         self.ended: str | None = None
@@ -189,13 +150,12 @@ class Loop:
         limit = self.problem.budget.seconds
         if limit is None:
             return 0.0
-        if not self.finalists:
+        if not self.ending.finalists:
             return min(1.0, 0.05 * limit)
         best = self.incumbent()
         if best is None or not best.seconds:
             return 0.2 * limit
-        training = self.growth * self.pace(best) * self.final.cost
-        return reserve_seconds(limit, training, self.finalists, self.problem.workers)
+        return self.ending.reserve(limit, self.pace(best), self.problem.workers, fidelity(best, self.problem).cost)
 
     def incumbent(self, who: str | None = None) -> Trial | None:
         """The best trial, of all or of those asked for by ``"search"`` or ``"baseline"``."""
@@ -273,12 +233,9 @@ class Loop:
             return True
         return statistics.median(self._paces[-30:]) * self._new_cost(proposal) <= self.clock.left - self.reserve
 
-    def pace(self, trial: Trial) -> float:
-        """Seconds for an epoch over all the training data; from the second epoch on where there is one, for the first warms up."""
-        first, last = trial.measurements[0], trial.measurements[-1]
-        if last.epoch > first.epoch and last.seconds > first.seconds:
-            return (last.seconds - first.seconds) / (last.epoch - first.epoch) / fidelity(trial, self.problem).share
-        return trial.seconds / max(self._new_cost(trial.proposal), 1e-9)
+    def pace(self, trial: Trial) -> Pace:
+        """How fast a trial's network trained and predicted."""
+        return Pace.of(trial, fidelity(trial, self.problem).share, self._new_cost(trial.proposal))
 
     def _new_cost(self, proposal: Proposal) -> float:
         """Epochs over all the training data that a proposal adds to what it resumes from."""
@@ -368,7 +325,7 @@ class Loop:
         elif event.kind == "finished":
             self._repeats = 0
             if trial.seconds > 0 and trial.measurements:
-                self._paces.append(self.pace(trial))
+                self._paces.append(trial.seconds / max(self._new_cost(trial.proposal), 1e-9))
         key = rank(trial, self.problem) if trial.done and who != FINAL else None
         if key is not None and (who not in self._best or key > self._best[who][0]):
             self._best[who] = (key, trial)

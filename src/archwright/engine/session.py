@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from archwright.engine.loop import Clock, Loop
+from archwright.engine import setup
+from archwright.engine.clock import Clock
+from archwright.engine.loop import Loop
 from archwright.engine.progress import observer
 from archwright.engine.result import Result
 from archwright.engine.settings import Settings
@@ -65,9 +67,7 @@ def run_session(
             events=events,
             clock=clock,
             baseline=settings.baseline,
-            finalists=2 if trains else 0,
-            final=settings.final,
-            growth=1 + len(task.valid.x) / len(task.train.x) if task is not None else 1.0,
+            ending=setup.ending(task if trains else None, settings.final),
             has_artifact=place.artifacts(name).__contains__,
             observe=watch.update,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import shlex
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from archwright.engine.loop import reserve_seconds
+from archwright.engine.clock import Ending, Pace
 from archwright.errors import ArchwrightError, BudgetError, SpaceError
 from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature
 from archwright.problem import Space as SpaceLike
@@ -36,8 +37,8 @@ LEAST_TRIALS = 50
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
 """What starting the workers is expected to take."""
-GROWTH = 4 / 3
-"""Rows of train and validation together, per row of train, as the splits are made by default."""
+FINALISTS = 2
+"""The best network of the search, and that of the random baseline."""
 COSTS = ("params", "flops", "activation_bytes")
 
 
@@ -128,9 +129,9 @@ def choose_fidelity(
         if budget.epochs is not None:
             epochs = max(1, min(epochs, int(budget.epochs / 10)))
         return Fidelity(epochs), {}
-    pace = seconds_per_epoch(space, task, seed, constraints)
-    notes = {"seconds_per_epoch": round(pace, 4)}
-    affordable = 0.7 * budget.seconds * workers / pace
+    pace = measured_pace(space, task, seed, constraints, min(6.0, 0.04 * budget.seconds))
+    notes = {"pace": dataclasses.asdict(pace)}
+    affordable = 0.7 * budget.seconds * workers / (pace.epoch + pace.row * len(task.valid))
     epochs = min(_epochs(FINAL_SAMPLES, rows), max(LEAST_EPOCHS, math.floor(affordable / MOST_TRIALS)))
     share = min(1.0, max(LEAST_SHARE, round(affordable / LEAST_TRIALS / epochs, 3)))
     return Fidelity(epochs, share), notes
@@ -146,23 +147,33 @@ def _epochs(samples: int, rows: int) -> int:
     return min(EPOCHS[1], max(EPOCHS[0], round(samples / rows)))
 
 
-def search_seconds(limit: float, spent: float, notes: dict[str, Any], final: Fidelity, workers: int) -> float:
-    """Seconds that are left for searching once the workers have started, less what the final training will take."""
+def ending(task: Task | None, fidelity: Fidelity) -> Ending:
+    """What a search on a task ends with: nothing, where there is none."""
+    if task is None:
+        return Ending()
+    from archwright.evaluators.train import MIN_VALID
+
+    train, valid = len(task.train), len(task.valid)
+    return Ending(FINALISTS, fidelity, (train + valid) / train, min(valid, MIN_VALID), len(task.test))
+
+
+def search_seconds(limit: float, spent: float, notes: dict[str, Any], ending: Ending, workers: int) -> float:
+    """Seconds that are left for searching once the workers have started, less what the end will take."""
     start = START_SECONDS if workers > 1 else 0.0
-    end = 0.0
-    if "seconds_per_epoch" in notes:
-        end = reserve_seconds(limit, GROWTH * notes["seconds_per_epoch"] * final.cost, 2, workers)
+    end = ending.reserve(limit, Pace(**notes["pace"]), workers) if "pace" in notes else 0.0
     return round(max(0.3 * limit, limit - spent - start - end), 3)
 
 
-def seconds_per_epoch(space: SpaceLike, task: Task, seed: int, constraints: tuple[Constraint, ...] = ()) -> float:
-    """Median seconds for one epoch of three random architectures, from a few training steps of each."""
+def measured_pace(
+    space: SpaceLike, task: Task, seed: int, constraints: tuple[Constraint, ...] = (), most: float = 6.0
+) -> Pace:
+    """Median pace of three random architectures, or as many as can be tried in so many seconds, from a few training steps of each."""
     from archwright.evaluators import time_epoch
 
     rng = np.random.default_rng([seed, 2**31])
     problem = Problem(space, task.signature, (Objective(task.objective),), constraints, seed=seed)
-    found: list[float] = []
-    deadline = time.monotonic() + 6.0
+    found: list[tuple[float, float]] = []
+    deadline = time.monotonic() + most
     for architecture in _drawn(problem, rng):
         try:
             found.append(time_epoch(problem.graph(architecture), task))  # type: ignore[arg-type]
@@ -174,7 +185,7 @@ def seconds_per_epoch(space: SpaceLike, task: Task, seed: int, constraints: tupl
         raise SpaceError(
             f"None of the networks drawn from the space '{space.name}' could be trained on {task.name} within the constraints; check that its shapes fit {task.signature}."
         )
-    return statistics.median(found)
+    return Pace(*(statistics.median(values) for values in zip(*found, strict=True)))
 
 
 def _drawn(problem: Problem, rng: np.random.Generator) -> list[Architecture]:

@@ -7,7 +7,7 @@ from archwright.evaluators.pace import time_epoch
 from archwright.evaluators.predict import predict
 from archwright.evaluators.recipe import Recipe, default_recipe
 from archwright.evaluators.state import State, weights_of
-from archwright.evaluators.threads import prepare_worker
+from archwright.evaluators.threads import using_threads
 from archwright.evaluators.train import Train
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "fit",
     "needed_bytes",
     "predict",
-    "prepare_worker",
     "time_epoch",
+    "using_threads",
     "weights_of",
 ]

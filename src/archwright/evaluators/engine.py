@@ -44,7 +44,8 @@ class Epoch:
         loss: Mean training loss of the epoch.
         rate: Learning rate of its last step.
         outputs: Outputs for the validation inputs, ``(n, outputs)`` float32; ``None`` without any.
-        seconds: Seconds since the training began or resumed, validation included.
+        training: Seconds of its training steps.
+        predicting: Seconds that the outputs for the validation inputs took.
         last: Whether this is the last one: the target is reached or the time is over.
         state: Everything a continuation needs; valid until the next epoch begins.
     """
@@ -53,7 +54,8 @@ class Epoch:
     loss: float
     rate: float
     outputs: NDArray[np.float32] | None
-    seconds: float
+    training: float
+    predicting: float
     last: bool
     state: State
 
@@ -99,12 +101,15 @@ def fit(
     try:
         while left > 0:
             progress = state.progress + (target - state.progress) / left
+            begun = time.monotonic()
             loss = _epoch(state, batches, y, loss_of, progress, deadline)
+            trained = time.monotonic()
             with state.averaged():
                 outputs = None if valid is None else predict(module, valid, state.mode)
+            predicted = time.monotonic()
             left = _affordable(epochs - state.epoch, state.epoch - first, started, deadline)
             rate = state.recipe.rate(float(state.progress))
-            yield Epoch(state.epoch, loss, rate, outputs, time.monotonic() - started, left == 0, state)
+            yield Epoch(state.epoch, loss, rate, outputs, trained - begun, predicted - trained, left == 0, state)
     finally:
         module.load_state_dict(state.weights())
         state.lay_out(False)

@@ -12,10 +12,10 @@ from archwright.evaluators.batches import Batches
 from archwright.evaluators.engine import criterion, steps_of
 from archwright.evaluators.memory import check_memory, out_of_memory
 from archwright.evaluators.numerics import rule
-from archwright.evaluators.predict import ROWS, predict
+from archwright.evaluators.predict import predict
 from archwright.evaluators.recipe import default_recipe
 from archwright.evaluators.state import State
-from archwright.evaluators.threads import prepare_worker
+from archwright.evaluators.threads import using_threads
 from archwright.graph.module import build, seeded
 
 if TYPE_CHECKING:
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from archwright.tasks import Splits
 
 STEPS = 5
+ROWS = 128
 
 
-def time_epoch(graph: Graph, task: Splits, *, threads: int = 1) -> float:
-    """Seconds that an epoch of a network on a task takes, validation included, estimated from a few training steps.
+def time_epoch(graph: Graph, task: Splits, *, threads: int = 1) -> tuple[float, float]:
+    """Seconds of training for an epoch of a network on a task, and seconds for the outputs of one row, estimated from a few steps.
 
     Raises:
         EvaluationError: Where the network needs more memory than there is.
     """
-    prepare_worker(threads)
     recipe = default_recipe(task, len(task.train), epochs=1)
     check_memory(graph.cost, recipe.batch_size)
-    with out_of_memory(graph.cost, recipe.batch_size), seeded(0):
+    with using_threads(threads), out_of_memory(graph.cost, recipe.batch_size), seeded(0):
         module = build(graph, 0)
         x, y = (
             torch.from_numpy(task.train.x[: 2 * recipe.batch_size]),
@@ -61,5 +61,5 @@ def time_epoch(graph: Graph, task: Splits, *, threads: int = 1) -> float:
         rows = torch.from_numpy(task.valid.x[:ROWS])
         start = time.perf_counter()
         predict(module, rows, mode)
-        inference = (time.perf_counter() - start) * len(task.valid) / len(rows)
-    return statistics.median(seconds[1:]) * steps_of(len(task.train), recipe) + inference
+        row = (time.perf_counter() - start) / len(rows)
+    return statistics.median(seconds[1:]) * steps_of(len(task.train), recipe), row

@@ -1,25 +1,30 @@
-"""What a worker process does once before it trains."""
+"""Threads and allocator while training or predicting."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 import torch
 
 from archwright.runtime import tune_allocator
 
 
-def prepare_worker(threads: int = 1) -> None:
-    """Sets torch's threads and the allocator of this process. Safe to call again.
+@contextlib.contextmanager
+def using_threads(threads: int = 1) -> Iterator[None]:
+    """Runs its body with so many torch threads and an allocator that keeps memory; the process has its own threads back afterwards.
 
-    Start the process with :func:`archwright.runtime.worker_environment` for the full effect.
+    Start a worker process with :func:`archwright.runtime.worker_environment` for the full effect.
 
     Args:
         threads: Threads torch may use.
     """
     tune_allocator()
-    if torch.get_num_threads() != threads:
+    before = torch.get_num_threads()
+    if before != threads:
         torch.set_num_threads(threads)
-    if torch.get_num_interop_threads() != threads:
-        with contextlib.suppress(RuntimeError):  # refused once parallel work has begun; the engine starts none
-            torch.set_num_interop_threads(threads)
+    try:
+        yield
+    finally:
+        if before != threads:
+            torch.set_num_threads(before)

@@ -23,7 +23,7 @@ from archwright.evaluators.memory import check_memory, out_of_memory
 from archwright.evaluators.numerics import Mode, choose, named
 from archwright.evaluators.recipe import Recipe, default_recipe
 from archwright.evaluators.state import State
-from archwright.evaluators.threads import prepare_worker
+from archwright.evaluators.threads import using_threads
 from archwright.problem import Fidelity, Measurement, Problem, Proposal
 from archwright.tasks import Split, Splits, metrics, open_splits
 
@@ -43,7 +43,8 @@ class Train:
     """Trains a network from the start, or on from a checkpoint, and measures it after every epoch.
 
     The measurements hold the task's metrics on the validation rows, the training ``loss`` and the costs; the last one has the artifact
-    ``checkpoint`` with everything a continuation needs. ``notes`` says in which numerics mode and by which recipe it was trained.
+    ``checkpoint`` with everything a continuation needs. ``notes`` says in which numerics mode and by which recipe it was trained, the seconds of the
+    epoch's ``training`` steps and those of ``predicting`` a row.
 
     A proposal whose ``why["by"]`` is ``"final"`` trains on training and validation rows together. Its metrics on the validation rows show that it
     learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``seconds``, it ends within about that time, its learning rate fully decayed.
@@ -71,10 +72,13 @@ class Train:
         Raises:
             EvaluationError: Where the network diverges, needs more memory than there is, or cannot be trained.
         """
+        with using_threads(self.threads):
+            yield from self._train(proposal, problem, seed)
+
+    def _train(self, proposal: Proposal, problem: Problem, seed: int) -> Iterator[Measurement]:
         from archwright.graph.module import build
 
         started = time.monotonic()
-        prepare_worker(self.threads)
         splits = _splits(self.data)
         graph: Graph = problem.graph(proposal.architecture)  # type: ignore[assignment]
         cost, fidelity = graph.cost, proposal.fidelity or problem.fidelity
@@ -109,8 +113,9 @@ class Train:
                 stored = {}
                 if epoch.last and self.keep:
                     stored["checkpoint"] = Artifacts(self.artifacts).put(state.to_bytes())
+                spent = {"training": epoch.training, "predicting": epoch.predicting / len(measured)}
                 yield Measurement(
-                    values, epoch.number, time.monotonic() - started, stored, notes | {"rate": epoch.rate}
+                    values, epoch.number, time.monotonic() - started, stored, notes | {"rate": epoch.rate} | spent
                 )
 
     def _state(self, proposal: Proposal, module: nn.Module) -> State | None:
