@@ -6,12 +6,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.problem import Architecture
 from archwright.problem import Space as SpaceContract
-from archwright.space import Expression, Space, chain, choice, integer, op, parallel, repeat, shared
+from archwright.space import Expression, Space, chain, choice, get_space, integer, op, parallel, repeat, shared
 
 RELU, TANH = op("relu"), op("tanh")
 BLOCK = op("dense", width=choice(1, 2, 4), name="block")
@@ -119,3 +121,25 @@ def test_soft_vectors_decode_to_the_largest_entries(space: Space) -> None:
     architecture = space.sample(np.random.default_rng(3))
     noise = np.random.default_rng(0).uniform(0, 0.4, space.encode(architecture).shape)
     assert space.decode(space.encode(architecture) + noise) == architecture
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_filling_with_its_own_choices_gives_an_architecture_back(seed):
+    space = get_space("cnn")
+    architecture = space.sample(np.random.default_rng(seed))
+    asked: list[tuple[str, int]] = []
+    labels = {choice.address: choice.labels for choice in space.choices()}
+
+    def pick(address: str, options: int) -> int:
+        assert options == len(labels[address])
+        asked.append((address, architecture.as_dict()[address]))
+        return asked[-1][1]
+
+    assert space.fill(pick) == architecture
+    assert tuple(asked) == architecture.choices
+
+
+def test_filling_with_an_option_that_there_is_not_is_an_error():
+    with pytest.raises(ArchitectureError, match="got option 99"):
+        get_space("mlp").fill(lambda address, options: 99)

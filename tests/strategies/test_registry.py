@@ -26,7 +26,7 @@ from archwright.testing.toy import toy_problem
 def test_all_are_listed_with_their_source():
     listed = list_strategies()
     assert list(listed) == sorted(listed)
-    assert set(listed) == {"auto", "evolution", "halving", "random"}
+    assert {"auto", "evolution", "halving", "random"} <= set(listed)
     assert all("arXiv" in line and len(line) < 120 for line in listed.values())
 
 

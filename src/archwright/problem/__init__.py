@@ -1,7 +1,7 @@
 """Records, settings and contracts: what every layer agrees on. No torch."""
 
 from archwright.problem.problem import Problem, trial_seed
-from archwright.problem.protocols import Cost, Evaluator, GraphLike, Space, Strategy
+from archwright.problem.protocols import ChoiceSpace, Cost, Evaluator, GraphLike, Space, Strategy
 from archwright.problem.records import Architecture, Fidelity, Measurement, Proposal, Shape, Signature, Status, Trial
 from archwright.problem.settings import MINIMISED, Budget, Constraint, Objective
 
@@ -9,6 +9,7 @@ __all__ = [
     "MINIMISED",
     "Architecture",
     "Budget",
+    "ChoiceSpace",
     "Constraint",
     "Cost",
     "Evaluator",

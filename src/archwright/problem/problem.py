@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -74,6 +75,22 @@ class Problem:
             if measured is not None and not constraint.holds(measured):
                 return None
         return objective.score(value)
+
+    def scores(self, trial: Trial) -> tuple[float, ...] | None:
+        """Every objective's final value, more being better; ``None`` where one is missing or not finite. Constraints play no part."""
+        values = [trial.value(objective.metric) for objective in self.objectives]
+        if any(value is None or not math.isfinite(value) for value in values):
+            return None
+        return tuple(objective.score(value or 0.0) for objective, value in zip(self.objectives, values, strict=True))
+
+    def violation(self, trial: Trial) -> float:
+        """By how much the constraints are broken, each relative to its bound, summed; 0 where all hold or nothing is known."""
+        total = 0.0
+        for constraint in self.constraints:
+            value = trial.value(constraint.metric)
+            if value is not None and not constraint.holds(value):
+                total += abs(value - constraint.bound) / max(abs(constraint.bound), 1e-12)
+        return total
 
 
 def trial_seed(problem: Problem, trial: int) -> int:

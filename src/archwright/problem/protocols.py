@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
@@ -83,6 +83,32 @@ class Space(Protocol):
 
     def graph(self, architecture: Architecture, signature: Signature) -> GraphLike:
         """The network that the choices denote."""
+
+
+class ChoiceLike(Protocol):
+    """One choice of a space."""
+
+    @property
+    def address(self) -> str:
+        """Where it is: its name in an architecture."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The options, for people."""
+
+
+@runtime_checkable
+class ChoiceSpace(Space, Protocol):
+    """A space whose architectures are made choice by choice: every expression is one."""
+
+    def choices(self) -> Sequence[ChoiceLike]:
+        """Every choice there can be, in the order in which they are made."""
+
+    def fill(self, pick: Callable[[str, int], int]) -> Architecture:
+        """The architecture for which ``pick(address, options)`` makes every active choice, asked in order."""
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Every architecture, each once, in a fixed order."""
 
 
 class Strategy(Protocol):

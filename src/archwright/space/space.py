@@ -91,6 +91,18 @@ class Space:
         random = rng.random
         return Architecture(tuple(walk(self._plan, lambda pick: int(random() * len(pick.labels)))))
 
+    def fill(self, pick: Callable[[str, int], int]) -> Architecture:
+        """The architecture for which ``pick(address, options)`` makes every active choice, asked in order.
+
+        Raises:
+            ArchitectureError: Where it picks an option that there is not.
+        """
+
+        def decide(asked: Pick) -> int:
+            return self._option(asked, pick(asked.address, len(asked.labels)))
+
+        return Architecture(tuple(walk(self._plan, decide)))
+
     def architectures(self) -> Iterator[Architecture]:
         """Every architecture, each once, in a fixed order."""
         return (Architecture(tuple(filling)) for filling in fillings(self._plan))

@@ -1,4 +1,4 @@
-"""Search strategies: pure, with immutable states, without torch. One file each.
+"""Search strategies: pure, with immutable states, without torch. One file each; heavy libraries are imported when used.
 
 A package brings its own by an entry point of the group ``archwright.strategies`` that names a class: a frozen dataclass
 whose fields are its options and whose docstring's first line says what it is and where it comes from. It may draw with
@@ -8,7 +8,7 @@ whose fields are its options and whose docstring's first line says what it is an
 from __future__ import annotations
 
 import dataclasses
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from archwright.errors import StrategyError, closest
@@ -32,13 +32,19 @@ __all__ = [
 ]
 
 GROUP = "archwright.strategies"
-_BUILT_IN: dict[str, type[Any]] = {kind.name: kind for kind in (Auto, Evolution, Halving, Random)}
+_BUILT_IN = {
+    "auto": "archwright.strategies.auto:Auto",
+    "evolution": "archwright.strategies.evolution:Evolution",
+    "halving": "archwright.strategies.halving:Halving",
+    "random": "archwright.strategies.random:Random",
+}
 
 
 def get_strategy(name: str, **options: Any) -> Strategy:
     """The strategy of that name with these options.
 
-    An option that takes a strategy, such as the proposer of ``halving``, also takes its name.
+    ``"name:value"`` sets its first option: ``"optuna:TPESampler"``. An option that takes a strategy, such as the proposer of ``halving``, also
+    takes its name.
 
     Raises:
         StrategyError: Where the name or an option is unknown, or an option's value is not allowed.
@@ -46,8 +52,11 @@ def get_strategy(name: str, **options: Any) -> Strategy:
     >>> get_strategy("evolution", population=10, sample=3)
     Evolution(population=10, sample=3, replacement=True)
     """
+    name, _, first = name.partition(":")
     kind = _load(name)
     defaults = _options(kind)
+    if first:
+        options = {next(iter(defaults), name): first} | options
     if unknown := sorted(set(options) - set(defaults)):
         listed = ", ".join(f"{option}={default!r}" for option, default in defaults.items()) or "none"
         raise StrategyError(
@@ -80,7 +89,7 @@ def _line(name: str) -> str:
 def _load(name: str) -> type[Any]:
     """The class of a strategy, built in or from an entry point."""
     if name in _BUILT_IN:
-        return _BUILT_IN[name]
+        return cast("type[Any]", EntryPoint(name, _BUILT_IN[name], GROUP).load())
     plugins = entry_points(group=GROUP)
     if name not in plugins.names:
         raise StrategyError(f"Got the strategy {name!r}. {closest(name, {*_BUILT_IN, *plugins.names})}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,14 @@ class ToyGraph:
 
     fingerprint: str
     cost: Cost
+
+
+@dataclasses.dataclass(frozen=True)
+class ToyChoice:
+    """A choice of a toy space: its address and the labels of its options."""
+
+    address: str
+    labels: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +61,21 @@ class ToySpace:
     def sample(self, rng: np.random.Generator, *, uniform: bool = False) -> Architecture:
         """Uniform over architectures, either way."""
         return self.architecture(*rng.integers(self.options).tolist())
+
+    def choices(self) -> tuple[ToyChoice, ...]:
+        """The choices in order; options are labelled with the letters of the alphabet."""
+        return tuple(
+            ToyChoice(f"choice{index}", tuple(chr(ord("a") + option) for option in range(count)))
+            for index, count in enumerate(self.options)
+        )
+
+    def fill(self, pick: Callable[[str, int], int]) -> Architecture:
+        """The architecture that a function chooses."""
+        return self.architecture(*[pick(f"choice{index}", count) for index, count in enumerate(self.options)])
+
+    def architectures(self) -> Iterator[Architecture]:
+        """Every architecture, in order."""
+        return (self.architecture(*taken) for taken in itertools.product(*map(range, self.options)))
 
     def mutate(self, architecture: Architecture, rng: np.random.Generator) -> Architecture:
         """Another option of one choice."""
