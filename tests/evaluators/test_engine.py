@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from archwright.errors import EvaluationError
-from archwright.evaluators import FP32, MODES, Recipe, State, fit, predict, weights_of
+from archwright.evaluators import FP32, MODES, Recipe, State, engine, fit, predict, weights_of
+from archwright.evaluators.engine import _affordable, steps_of
 
 RECIPE = Recipe(lr=0.1, batch_size=16)
 
@@ -142,3 +143,27 @@ def test_nothing_left_to_train_is_an_error(net, images):
 def test_few_rows_are_one_batch(net, images):
     x, y = images
     assert len(train(net(), x[:2], y[:2], 1, recipe=Recipe(batch_size=64))) == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "training", "predicting", "seconds", "expected"),
+    [
+        (3, 1.0, 0.0, 10.0, 3),
+        (3, 2.0, 0.5, 5.0, 2.0),
+        (3, 2.0, 0.5, 1.5, 0.5),
+        (3, 2.0, 0.5, 0.6, 0),
+        (0, 1.0, 0.1, 9.0, 0),
+    ],
+)
+def test_the_epochs_that_fit_into_the_time_left(left, training, predicting, seconds, expected):
+    assert _affordable(left, training, predicting, seconds) == expected
+
+
+def test_the_last_part_of_an_epoch_ends_the_schedule(net, images, monkeypatch):
+    monkeypatch.setattr(engine, "_affordable", lambda left, *spent: min(left, 0.5))
+    reports = train(net(), *images, 10, deadline=time.monotonic() + 100)
+    assert len(reports) == 2
+    assert reports[-1].rate == 0
+    assert reports[-1].state.progress == 1
+    steps = steps_of(len(images[0]), RECIPE)
+    assert reports[-1].state.steps == steps + round(steps / 2)

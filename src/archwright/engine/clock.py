@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 import time
 
@@ -12,7 +13,7 @@ RESERVE_SHARE = 0.3
 """Most of a time budget that is kept back for the final training, which then has fewer epochs than it would."""
 STATISTICS = 1e-4
 """Seconds that the intervals of the test metrics take for each test row of a finalist."""
-FEWEST_EPOCHS = 3
+FEWEST_EPOCHS = 2
 """Where the time left is shorter than these, the finalists are trained on a share of the data, so that the learning rate can run its course."""
 
 
@@ -106,11 +107,11 @@ class Ending:
     def affordable(self, seconds: float, pace: Pace, least: float = 0.0) -> Fidelity | None:
         """What a finalist can be trained with in so many seconds; ``None`` for less than the epochs over all the data that a trial had.
 
-        Where there is time for more epochs than a few, the training itself fits their number to the time.
+        The training itself fits the number of its epochs, and the schedule, to the time it really takes.
         """
         epochs = seconds / max(self.epoch(pace), 1e-9)
         if epochs <= least:
             return None
         if epochs >= FEWEST_EPOCHS:
-            return self.fidelity
+            return Fidelity(min(self.fidelity.epochs, math.ceil(epochs)))
         return Fidelity(FEWEST_EPOCHS, round(max(0.01, epochs / FEWEST_EPOCHS), 3))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archwright.artifacts import Artifacts
+from archwright.engine.forecast import choose
 from archwright.engine.loop import Loop
-from archwright.explain import BASELINE, FINAL, fidelity, purpose
+from archwright.explain import BASELINE, FINAL, purpose
 from archwright.problem import Fidelity, Problem, Proposal, Trial
-from archwright.problem.final import FinalRecord
+from archwright.problem.final import FinalRecord, show
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,10 +21,24 @@ if TYPE_CHECKING:
 
 
 def finalists(loop: Loop) -> list[Trial]:
-    """The search's best trial and the random baseline's best, the better one first."""
-    best = [trial for who in ("search", "baseline") if (trial := loop.incumbent(who)) is not None]
-    chosen = loop.incumbent()
-    return sorted(best, key=lambda trial: trial is not chosen)
+    """The search's best trial and the random baseline's best, the better one first, as the time left lets their networks be trained."""
+    problem, limit = loop.problem, loop.problem.budget.seconds
+
+    def epochs(trial: Trial) -> float:
+        if limit is None:
+            return loop.ending.fidelity.cost
+        pace = loop.pace(trial)
+        seconds = (loop.clock.left - loop.ending.margin(limit, pace)) / -(-loop.ending.finalists // problem.workers)
+        found = loop.ending.affordable(seconds, pace)
+        return 0.0 if found is None else min(found.cost, seconds / max(loop.ending.epoch(pace), 1e-9))
+
+    trials = [trial for trial in loop.trials.values() if purpose(trial) != FINAL]
+    best = [
+        choose((trial for trial in trials if purpose(trial) == who), problem, epochs) for who in ("search", BASELINE)
+    ]
+    found = [trial for trial in best if trial is not None]
+    chosen = choose(found, problem, epochs)
+    return sorted(found, key=lambda trial: trial is not chosen)
 
 
 def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None:
@@ -43,7 +58,7 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     margin = _margin(loop, chosen)
     proposals = [found for trial in chosen if (found := _proposal(loop, trial, len(chosen), margin)) is not None]
     trained = {trial.proposal.why["of"]: trial for trial in loop.train_finalists(proposals, 0.6 * margin)}
-    warnings = list(task.warnings)
+    warnings = [*task.warnings, *_passed_over(loop, chosen[0])]
     outputs: dict[int, NDArray[np.float32]] = {}
     weights: dict[int, str] = {}
     for trial in chosen:
@@ -71,6 +86,19 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     return record
 
 
+def _passed_over(loop: Loop, chosen: Trial) -> list[str]:
+    """Says so where the chosen trial is not the one that scored best in the search."""
+    best = loop.incumbent()
+    if best is None or best is chosen or loop.problem.score(best) == loop.problem.score(chosen):
+        return []
+    metric = loop.problem.objectives[0].metric
+    shown = [show(metric, value) for trial in (best, chosen) if (value := trial.value(metric)) is not None]
+    return [
+        f"Trial {best.id} scored better in the search ({metric} {shown[0]}; {shown[1]} for trial {chosen.id}), but trains too slowly: in the time left, "
+        f"trial {chosen.id} was expected to become the better network."
+    ]
+
+
 def _failed(problem: Problem, again: Trial, trial: Trial) -> bool:
     """Whether the final training went wrong: clearly worse on validation rows it was trained on than the search was on the same rows unseen."""
     seen, unseen = problem.score(again), problem.score(trial)
@@ -94,7 +122,7 @@ def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal |
     if loop.problem.budget.seconds is not None:
         rounds = -(-count // loop.problem.workers)
         why["seconds"] = round((loop.clock.left - margin) / rounds, 2)
-        wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), fidelity(trial, loop.problem).cost)
+        wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), loop.trained_for(trial))
     return None if wanted is None else Proposal(trial.proposal.architecture, wanted, parent=trial.id, why=why)
 
 

@@ -9,14 +9,14 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from archwright.engine.clock import Ending, Pace
 from archwright.errors import ArchwrightError, BudgetError, SpaceError
-from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature
+from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature, Trial
 from archwright.problem import Space as SpaceLike
 from archwright.space import get_space
 
@@ -32,7 +32,7 @@ LEAST_EPOCHS = 8
 LEAST_SHARE = 0.02
 MOST_TRIALS = 100
 """Full trials that a time budget should allow for, while they have epochs enough: the finalists are trained further, a trial need not be."""
-LEAST_TRIALS = 50
+LEAST_TRIALS = 16
 """Full trials that it should allow for in any case, on a share of the data if need be."""
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
@@ -80,10 +80,41 @@ def resolve_space(space: str | SpaceLike | None, task: Task | None) -> SpaceLike
     return space
 
 
+def resolve_evaluator(evaluator: Any, task: Task | None) -> tuple[str, Any]:
+    """The name of the evaluator a user means, and what tells about it: the user's own function, or the named evaluator, without any folders.
+
+    Raises:
+        ArchwrightError: Where there is no evaluator of that name, or no data for it.
+    """
+    if evaluator is not None and not isinstance(evaluator, str):
+        return getattr(evaluator, "__qualname__", type(evaluator).__qualname__), evaluator
+    if task is None and evaluator is None:
+        raise ArchwrightError(
+            "Got neither data nor an evaluator. Name a data set, for example search('digits'), or pass evaluator=your_function."
+        )
+    if task is None:
+        raise ArchwrightError(
+            f"Got no data for the evaluator {evaluator!r}. Name a data set, for example search('digits', evaluator={evaluator!r})."
+        )
+    from archwright.evaluators import get_evaluator
+
+    return evaluator or "train", get_evaluator(evaluator or "train")
+
+
 def resolve_objectives(
-    objectives: str | Objective | Sequence[str | Objective] | None, task: Task | None
+    objectives: str | Objective | Sequence[str | Objective] | None,
+    task: Task | None,
+    measured: Sequence[str] | None = None,
 ) -> tuple[Objective, ...]:
-    """Objectives as written, or the task's default; unknown metrics are refused."""
+    """Objectives as written, or the default; unknown metrics are refused.
+
+    Args:
+        objectives: As the user wrote them.
+        task: The data.
+        measured: What the evaluator measures besides the costs, more being better, where these are not the metrics of the task.
+    """
+    if objectives is None and measured:
+        return (Objective(measured[0]),)
     if objectives is None:
         return (Objective.parse(task.objective) if task is not None else Objective("score"),)
     listed = [objectives] if isinstance(objectives, str | Objective) else list(objectives)
@@ -91,28 +122,29 @@ def resolve_objectives(
     if not parsed:
         raise BudgetError("Got an empty list of objectives; expected at least one, for example 'accuracy'.")
     if task is not None:
-        _check_metrics([objective.metric for objective in parsed], task)
+        _check_metrics([objective.metric for objective in parsed], task, measured)
     return parsed
 
 
-def resolve_constraints(constraints: str | Sequence[str | Constraint], task: Task | None) -> tuple[Constraint, ...]:
+def resolve_constraints(
+    constraints: str | Sequence[str | Constraint], task: Task | None, measured: Sequence[str] | None = None
+) -> tuple[Constraint, ...]:
     """Constraints as written; unknown metrics are refused."""
     listed = [constraints] if isinstance(constraints, str) else list(constraints)
     parsed = tuple(Constraint.parse(item) if isinstance(item, str) else item for item in listed)
     if task is not None:
-        _check_metrics([constraint.metric for constraint in parsed], task)
+        _check_metrics([constraint.metric for constraint in parsed], task, measured)
     return parsed
 
 
-def _check_metrics(names: list[str], task: Task) -> None:
+def _check_metrics(names: list[str], task: Task, measured: Sequence[str] | None) -> None:
     from archwright.errors import closest
 
-    known = (*task.metrics, "loss", *COSTS)
+    who = "the evaluator" if measured else f"a {task.kind} task"
+    known = (*(measured or (*task.metrics, "loss")), *COSTS)
     for name in names:
         if name not in known:
-            raise BudgetError(
-                f"Got the metric {name!r}, which a {task.kind} task does not measure. {closest(name, known)}"
-            )
+            raise BudgetError(f"Got the metric {name!r}, which {who} does not measure. {closest(name, known)}")
 
 
 def choose_fidelity(
@@ -155,6 +187,20 @@ def ending(task: Task | None, fidelity: Fidelity) -> Ending:
 
     train, valid = len(task.train), len(task.valid)
     return Ending(FINALISTS, fidelity, (train + valid) / train, min(valid, MIN_VALID), len(task.test))
+
+
+def timed(problem: Problem, task: Task) -> Callable[[Trial], Pace]:
+    """How fast the network of a trial would train, from a few steps; each is timed once."""
+    from archwright.evaluators import time_epoch
+
+    known: dict[int, Pace] = {}
+
+    def pace(trial: Trial) -> Pace:
+        if trial.id not in known:
+            known[trial.id] = Pace(*time_epoch(problem.graph(trial.proposal.architecture), task))  # type: ignore[arg-type]
+        return known[trial.id]
+
+    return pace
 
 
 def search_seconds(limit: float, spent: float, notes: dict[str, Any], ending: Ending, workers: int) -> float:

@@ -28,6 +28,8 @@ from archwright.graph.module import seeded
 
 CHECK_EVERY = 20
 """Steps between two looks at the loss and the clock."""
+LEAST_PART = 0.1
+"""The smallest part of an epoch that is trained at the end."""
 AVERAGE_EVERY = 4
 """Steps between two updates of the moving average of the weights."""
 
@@ -84,30 +86,31 @@ def fit(
         epochs: Train until this many are done, counting those before.
         valid: Validation inputs, for which the outputs are computed after each epoch.
         target: Where on the schedule to be at the end.
-        deadline: ``time.monotonic()`` at which to be done. The schedule is fitted to the epochs that there is time for; an epoch that runs
-            over is cut short.
+        deadline: ``time.monotonic()`` at which to be done. The schedule is fitted to the epochs that there is time for, the last of which
+            may be a part of one; an epoch that runs over is cut short.
 
     Raises:
         EvaluationError: Where the loss is not finite, or nothing is left to train.
     """
-    started = time.monotonic()
     if state.epoch >= epochs:
         raise EvaluationError(f"Got {epochs} epochs for a network already trained for {state.epoch}; expected more.")
     module = state.module
     state.lay_out(state.mode.channels_last)
     batches = Batches(x, state.recipe, state.mode.channels_last)
-    first, loss_of = state.epoch, criterion(kind, state.recipe)
-    left = epochs - first
+    loss_of = criterion(kind, state.recipe)
+    left: float = epochs - state.epoch
     try:
         while left > 0:
-            progress = state.progress + (target - state.progress) / left
+            progress = state.progress + (target - state.progress) / max(1, Fraction(left))
             begun = time.monotonic()
-            loss = _epoch(state, batches, y, loss_of, progress, deadline)
+            loss = _epoch(state, batches, y, loss_of, progress, min(1.0, left), deadline)
             trained = time.monotonic()
             with state.averaged():
                 outputs = None if valid is None else predict(module, valid, state.mode)
             predicted = time.monotonic()
-            left = _affordable(epochs - state.epoch, state.epoch - first, started, deadline)
+            left = 0 if left < 1 else epochs - state.epoch
+            if deadline is not None:
+                left = _affordable(left, trained - begun, predicted - trained, deadline - predicted)
             rate = state.recipe.rate(float(state.progress))
             yield Epoch(state.epoch, loss, rate, outputs, trained - begun, predicted - trained, left == 0, state)
     finally:
@@ -128,22 +131,26 @@ def steps_of(rows: int, recipe: Recipe) -> int:
     return max(1, round(rows / recipe.batch_size))
 
 
-def _affordable(left: int, done: int, started: float, deadline: float | None) -> int:
-    if deadline is None or left == 0:
-        return left
-    now = time.monotonic()
-    return max(0, min(left, int((deadline - now) * done / max(now - started, 1e-6))))
+def _affordable(left: int, training: float, predicting: float, seconds: float) -> float:
+    """Epochs, at most those left, that fit into some seconds, each with its validation; the last may be a part of one."""
+    epochs = seconds / max(training + predicting, 1e-9)
+    if epochs < 1:
+        epochs = (seconds - predicting) / max(training, 1e-9)
+    return round(min(left, epochs), 2) if epochs > LEAST_PART else 0
 
 
-def _epoch(state: State, batches: Batches, y: Tensor, loss_of: Loss, target: Fraction, deadline: float | None) -> float:
-    """Trains for one epoch, brings the state's progress to the target, and returns the mean loss."""
+def _epoch(
+    state: State, batches: Batches, y: Tensor, loss_of: Loss, target: Fraction, part: float, deadline: float | None
+) -> float:
+    """Trains for a part of an epoch, brings the state's progress to the target, and returns the mean loss."""
     module, optimizer, recipe = state.module.train(), state.optimizer, state.recipe
     steps = steps_of(len(y), recipe)
     size = len(y) // steps
+    horizon = max(1.0, recipe.average * steps / AVERAGE_EVERY)
+    steps = max(1, round(part * steps))
     stream = int(np.random.SeedSequence([state.seed, state.epoch]).generate_state(1)[0])
     generator = torch.Generator().manual_seed(stream)
     order = torch.randperm(len(y), generator=generator)
-    horizon = max(1.0, recipe.average * steps / AVERAGE_EVERY)
     begin, span = float(state.progress), float(target - state.progress)
     total, done = torch.zeros(()), 0
     with seeded(stream):

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+import archwright as aw
+from archwright.engine.forecast import choose, error
+
+FULL = aw.Fidelity(8)
+
+
+def problem(*objectives: str) -> aw.Problem:
+    from archwright.testing.toy import toy_problem
+
+    return toy_problem(objectives=tuple(map(aw.Objective.parse, objectives)), fidelity=FULL)
+
+
+def trial(number: int, fidelity: aw.Fidelity = FULL, **values: float) -> aw.Trial:
+    measured = (aw.Measurement(values, fidelity.epochs),)
+    return aw.Trial(number, aw.Proposal(aw.Architecture(()), fidelity), "finished", measured)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "missing"),
+    [("accuracy", 0.9, 0.1), ("r2", 0.25, 0.75), ("log_loss", 0.3, 0.3), ("params", 100.0, None), ("score", 3.0, None)],
+)
+def test_what_is_missing_of_a_perfect_score(metric, value, missing):
+    assert error(trial(0, **{metric: value}), problem(metric)) == (
+        missing if missing is None else pytest.approx(missing)
+    )
+
+
+def test_with_equal_training_the_best_score_wins():
+    trials = [trial(0, accuracy=0.8), trial(1, accuracy=0.9), trial(2, accuracy=0.85)]
+    assert choose(trials, problem("accuracy"), lambda trial: 10.0) is trials[1]
+
+
+def test_a_fast_network_a_little_worse_wins_where_the_time_is_short():
+    slow, fast = trial(0, accuracy=0.87), trial(1, accuracy=0.86)
+    assert choose([slow, fast], problem("accuracy"), lambda trial: 8.0 if trial is fast else 2.0) is slow
+    assert choose([slow, fast], problem("accuracy"), lambda trial: 80.0 if trial is fast else 10.0) is fast
+
+
+def test_lower_fidelities_and_unknown_metrics_do_not_count():
+    short = trial(0, aw.Fidelity(1), accuracy=0.99)
+    assert choose([short, trial(1, accuracy=0.5)], problem("accuracy"), lambda trial: 10.0).id == 1
+    trials = [trial(0, score=5.0), trial(1, score=6.0)]
+    assert choose(trials, problem("score"), lambda trial: 80.0 if trial.id == 0 else 8.0) is trials[1]
+    assert choose([], problem("accuracy"), lambda trial: 1.0) is None
