@@ -15,11 +15,17 @@ from archwright.testing.strategy import check_strategy, simulate
 from archwright.testing.toy import ToyEvaluator, ToySpace, toy_problem
 
 BUDGETS = (Budget(trials=30), Budget(seconds=8.0), Budget(epochs=60.0), Budget(8.0, 30, 60.0))
+QUICK = ("evolution", "genetic", "halving", "local", "nsga2", "random", "tournament")
 STRATEGIES = [
-    *(get_strategy(name) for name in list_strategies()),
+    *(get_strategy(name) for name in QUICK),
     Evolution(4, 2, replacement=False),
     Halving(Random(), eta=2, rungs=4),
     Halving(Halving(Evolution(5, 2))),
+    *(
+        pytest.param(get_strategy(name), marks=pytest.mark.slow, id=name)
+        for name in list_strategies()
+        if name not in (*QUICK, "grid")
+    ),
 ]
 
 

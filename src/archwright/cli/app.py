@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from archwright.cli.bench import bench
 from archwright.errors import ArchwrightError, StrategyError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
     A crash or Ctrl-C loses nothing:  `archwright resume NAME`
     """,
 )
+app.add_typer(bench, name="bench")
 console = Console()
 
 Store = Annotated[
@@ -51,7 +53,7 @@ def search(
     budget: Annotated[
         str,
         typer.Option(
-            help="Time, trials, epochs or a combination: 2m, 1h30m, '50 trials', '2m, 50 trials'. Time includes the final training and test."
+            help="Time, trials, epochs or a combination: 2m, 1h30m, '50 trials', '2m, 50 trials'. Time includes the final training, the test and the export."
         ),
     ] = "10m",
     space: Annotated[
@@ -66,6 +68,9 @@ def search(
         list[str] | None,
         typer.Option(help="An option of the strategy: --option population=50; may be repeated.", show_default=False),
     ] = None,
+    evaluator: Annotated[
+        str, typer.Option(help="What measures a network (see `archwright evaluators`), for example zero-cost:synflow.")
+    ] = "train",
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
     kind: Annotated[
         str | None,
@@ -103,7 +108,7 @@ def search(
     as_json: AsJson = False,
 ) -> None:
     """Search for the best network for a data set: train, compare, retrain the winner, test it once, export and explain it."""
-    from archwright.cli.handover import conclude
+    from archwright.cli.handover import HANDOVER_SECONDS, conclude
     from archwright.engine import search as run_search
 
     result = run_search(
@@ -111,6 +116,7 @@ def search(
         space=space,
         strategy=strategy,
         options=_options_of(option or []),
+        evaluator=evaluator,
         target=target,
         kind=kind,
         objectives=objective or None,
@@ -122,6 +128,7 @@ def search(
         name=name,
         store=store,
         progress="json" if as_json else progress,
+        after=HANDOVER_SECONDS,
     )
     raise typer.Exit(conclude(result, out, console, as_json=as_json))
 
@@ -243,6 +250,15 @@ def strategies() -> None:
     from archwright.strategies import list_strategies
 
     name_table("strategy", list_strategies(), console)
+
+
+@app.command()
+def evaluators() -> None:
+    """List the evaluators with their sources."""
+    from archwright.cli.tables import name_table
+    from archwright.evaluators import list_evaluators
+
+    name_table("evaluator", list_evaluators(), console)
 
 
 @app.command()

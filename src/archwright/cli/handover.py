@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from archwright.engine import Result
     from archwright.export import Exported
 
+HANDOVER_SECONDS = 12.0
+"""What exporting a network, checking it in another process and writing the report usually take."""
+
 
 def conclude(result: Result, out: Path | None, console: Console, *, as_json: bool) -> int:
     """Exports the chosen network, writes the report and prints the result; returns the exit code."""

@@ -103,7 +103,7 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
             str(trial.id),
             show(metric, value) if value is not None else "",
             f"{int(params):,}" if params is not None else "",
-            str(fidelity(trial, result.problem).epochs),
+            str(fidelity(trial, result.problem).epochs) if trial.final and trial.final.epoch else "",
             f"{trial.seconds:.1f}",
             reason(trial),
         )

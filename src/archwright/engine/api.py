@@ -30,7 +30,7 @@ def search(
     space: str | Space | None = None,
     strategy: str = "auto",
     options: dict[str, Any] | None = None,
-    evaluator: Evaluator | Callable[..., Any] | None = None,
+    evaluator: str | Evaluator | Callable[..., Any] | None = None,
     target: str | None = None,
     kind: str | None = None,
     objectives: str | Objective | Sequence[str | Objective] | None = None,
@@ -44,6 +44,7 @@ def search(
     name: str | None = None,
     store: str | os.PathLike[str] | None = None,
     progress: str = "auto",
+    after: float = 0.0,
 ) -> Result:
     """Searches for the best network for a data set within a budget.
 
@@ -53,7 +54,8 @@ def search(
         space: A name from ``archwright spaces`` or an ``archwright.Space``; default: one that fits the data.
         strategy: A name from ``archwright strategies``.
         options: Options of the strategy.
-        evaluator: Your own function ``(proposal, problem, seed)`` that yields or returns measurements; default: training on ``data``.
+        evaluator: A name from ``archwright evaluators`` (``"zero-cost:synflow"``), or your own function ``(proposal, problem, seed)`` that yields or returns
+            measurements; default: ``"train"``.
         target: The target column of a table.
         kind: ``"classification"`` or ``"regression"``; default: found out from the target.
         objectives: What matters, the most important first: ``"accuracy"``, ``["accuracy", "min:params"]``.
@@ -67,6 +69,7 @@ def search(
         name: Name of the run; default: from the data.
         store: Folder of the runs; default ``$ARCHWRIGHT_RUNS`` or ``archwright-runs``.
         progress: ``"auto"`` (live in terminals and notebooks, else lines), ``"live"``, ``"plain"``, ``"json"`` or ``"none"``.
+        after: Seconds of a time budget to leave for what you do with the result, a tenth of it at most; the command line exports in them.
 
     Returns:
         The result; ``result.best`` is the chosen network.
@@ -80,28 +83,35 @@ def search(
         raise BudgetError(f"Got a baseline share of {baseline}; expected a number from 0 to below 1.")
     clock = Clock(0.0, limit.seconds)
     task = setup.load(data, target, kind, seed)
-    if task is None and evaluator is None:
-        raise ArchwrightError(
-            "Got neither data nor an evaluator. Name a data set, for example search('digits'), or pass evaluator=your_function."
+    evaluator_name, about = setup.resolve_evaluator(evaluator, task)
+    own = about is evaluator
+    measured, trains = (None, True) if own else (getattr(about, "metrics", None), getattr(about, "trains", True))
+    if limit.epochs is not None and not trains:
+        raise BudgetError(
+            f"Got a budget of epochs, but {evaluator_name} trains nothing; expected time, trials or both."
         )
     chosen_space = setup.resolve_space(space, task)
-    goals = setup.resolve_objectives(objectives, task)
-    bounds = setup.resolve_constraints(constraints, task)
+    goals = setup.resolve_objectives(objectives, task, measured)
+    bounds = setup.resolve_constraints(constraints, task, measured)
     get_strategy(strategy, **(options or {}))
-    default = setup.default_workers() if evaluator is None else 1
+    default = 1 if own else setup.default_workers()
     parallel = setup.resolve_workers(default if workers is None else workers)
     notes: dict[str, Any] = {"baseline": baseline}
     place = Store(store)
-    if evaluator is None and task is not None:
+    plan: dict[str, Any] = {}
+    if not own and task is not None:
         found, plan = setup.choose_fidelity(chosen_space, task, limit, parallel, seed, bounds)
         fidelity = fidelity or found
-        notes |= plan
     fidelity = fidelity or Fidelity()
     final = setup.final_fidelity(task, fidelity, limit) if task is not None else fidelity
+    if trains:
+        notes |= plan
+    else:
+        fidelity = Fidelity()
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
         notes["search_seconds"] = setup.search_seconds(
-            limit.seconds, clock.spent, notes, setup.ending(task, final), parallel
+            limit.seconds, clock.spent, plan, setup.ending(task, final, after), parallel
         )
     settings = Settings(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
@@ -113,7 +123,8 @@ def search(
         space=chosen_space.to_json(),  # type: ignore[attr-defined]
         strategy=strategy,
         options=options or {},
-        evaluator="train" if evaluator is None else getattr(evaluator, "__qualname__", type(evaluator).__qualname__),
+        evaluator=evaluator_name,
+        own=own,
         objectives=goals,
         constraints=bounds,
         budget=limit,
@@ -122,6 +133,7 @@ def search(
         baseline=baseline,
         fidelity=fidelity,
         final=final,
+        after=after,
         signature=setup.signature_of(task, signature),
         notes=notes,
         command=setup.command_line(),
@@ -130,7 +142,7 @@ def search(
     run = place.ledger.create_run(name, settings.as_header())
     problem = dataclasses.replace(problem_of(settings), space=chosen_space)
     with run.session(command=settings.command) as session:
-        return run_session(session, place, run.name, problem, settings, task, evaluator, clock, progress)
+        return run_session(session, place, run.name, problem, settings, task, about if own else None, clock, progress)
 
 
 def resume(
@@ -160,7 +172,7 @@ def resume(
     place = Store(store, create=False)
     run = place.ledger.run(name or _latest(place))
     settings = Settings.of(run.header, run.events())
-    if settings.evaluator != "train" and evaluator is None:
+    if settings.own and evaluator is None:
         raise ArchwrightError(
             f"The run '{run.name}' was started with your function {settings.evaluator}; pass it again: resume({run.name!r}, evaluator={settings.evaluator})."
         )

@@ -75,6 +75,7 @@ class Ending:
         growth: Rows they are trained on, per training row.
         measured: Validation rows that their outputs are computed for after each epoch.
         tested: Test rows.
+        after: Seconds wanted for what follows, such as an export; a tenth of the budget at most.
     """
 
     finalists: int = 0
@@ -82,6 +83,7 @@ class Ending:
     growth: float = 1.25
     measured: int = 0
     tested: int = 0
+    after: float = 0.0
 
     def epoch(self, pace: Pace) -> float:
         """Seconds of an epoch of a final training."""
@@ -89,7 +91,12 @@ class Ending:
 
     def margin(self, limit: float, pace: Pace) -> float:
         """Seconds to keep back for the test, which predicts in full precision and may be twice as slow, and for what comes after."""
-        return 0.5 + 0.01 * limit + self.finalists * self.tested * (2 * pace.row + STATISTICS)
+        return (
+            min(self.after, 0.1 * limit)
+            + 0.5
+            + 0.01 * limit
+            + self.finalists * self.tested * (2 * pace.row + STATISTICS)
+        )
 
     def reserve(self, limit: float, pace: Pace, workers: int, least: float = 0.0) -> float:
         """Seconds to keep back for the end of a search.

@@ -7,23 +7,34 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
 from archwright.engine.clock import Clock, Ending, Pace
+from archwright.engine.inheritance import bequeath
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
 from archwright.explain import BASELINE, FINAL, fidelity, purpose, rank
-from archwright.ledger import Event, Kind, Session, apply
+from archwright.ledger import Event, Kind, apply
 from archwright.problem import Fidelity, Problem, Proposal, Strategy, Trial, trial_seed
 from archwright.strategies import Random
 
 MAX_FAILURES = 20
 """Failures from the start without a single success, after which the search gives up and says why."""
-MAX_REPEATS = 200
+MAX_REPEATS = 1000
 """Proposals in a row that were all known already, after which a space counts as exhausted."""
+
+
+class Record(Protocol):
+    """Where events are appended: a session of a ledger, or a list in memory."""
+
+    def append(self, kind: Kind, trial: int | None, payload: Any) -> Event:
+        """Records an event and returns it."""
+
+    def beat(self) -> None:
+        """Records that the session is alive."""
 
 
 class Loop:
@@ -38,7 +49,10 @@ class Loop:
         clock: Time spent and left.
         baseline: Share of the training spent on architectures drawn at random, as the control.
         ending: What the end of the search takes, for which time is kept back.
+        reuse: Whether the result of an equal network is reused; published protocols of benchmarks pay for every proposal.
         has_artifact: Whether a checkpoint is still there; a trial whose checkpoint is gone is trained from the start.
+        inherits: Whether proposals say what their evaluation may inherit from their parents'.
+        pace: How fast a trial's network would train, where trials are not trainings; default: as the trial showed.
         observe: Called after every event and while waiting.
     """
 
@@ -47,13 +61,16 @@ class Loop:
         problem: Problem,
         strategy: Strategy,
         executor: Executor,
-        session: Session,
+        session: Record,
         *,
         events: Iterable[Event] = (),
         clock: Clock,
         baseline: float = 0.1,
         ending: Ending,
+        reuse: bool = True,
         has_artifact: Callable[[str], bool] = lambda digest: True,
+        inherits: bool = False,
+        pace: Callable[[Trial], Pace] | None = None,
         observe: Callable[[Loop], None] = lambda loop: None,
     ) -> None:
         self.problem, self.strategy, self.executor, self.session, self.clock = (
@@ -63,11 +80,13 @@ class Loop:
             session,
             clock,
         )
-        self.baseline, self.ending = baseline, ending
-        self.observe, self._has_artifact = observe, has_artifact
+        self.baseline, self.ending, self._reuse = baseline, ending, reuse
+        self.observe, self._has_artifact, self._inherits, self._pace = observe, has_artifact, inherits, pace
         self.trials: dict[int, Trial] = {}
         self.ended: str | None = None
         self._state = strategy.init(problem)
+        self._hopeless = getattr(strategy, "stop", None)
+        self._stopping: set[int] = set()
         self._random = Random()
         self._random_state = self._random.init(problem)
         self._known: dict[tuple[str, Fidelity], int] = {}
@@ -91,6 +110,7 @@ class Loop:
             self._fill()
             if not self.executor.running:
                 break
+            self._stop_hopeless()
             for update in self.executor.poll(min(0.5, max(0.01, self.clock.left - self.reserve))):
                 self._record(update)
             self.session.beat()
@@ -155,7 +175,7 @@ class Loop:
         best = self.incumbent()
         if best is None or not best.seconds:
             return 0.2 * limit
-        return self.ending.reserve(limit, self.pace(best), self.problem.workers, fidelity(best, self.problem).cost)
+        return self.ending.reserve(limit, self.pace(best), self.problem.workers, self.trained_for(best))
 
     def incumbent(self, who: str | None = None) -> Trial | None:
         """The best trial, of all or of those asked for by ``"search"`` or ``"baseline"``."""
@@ -182,8 +202,10 @@ class Loop:
             self._submit_backlog()
             if self.executor.free == 0 or len(self._waiting) >= self.problem.workers:
                 return
-            self.ended = self._spent_reason()
-            if self.ended is not None:
+            spent = self._spent_reason()
+            if spent is not None:
+                if self._hopeless is None or not self.executor.running:
+                    self.ended = spent  # else what runs may yet be stopped and give epochs back
                 return
             proposal = self._propose(len(self.trials))
             if proposal is None:
@@ -235,7 +257,13 @@ class Loop:
 
     def pace(self, trial: Trial) -> Pace:
         """How fast a trial's network trained and predicted."""
+        if self._pace is not None:
+            return self._pace(trial)
         return Pace.of(trial, fidelity(trial, self.problem).share, self._new_cost(trial.proposal))
+
+    def trained_for(self, trial: Trial) -> float:
+        """Epochs over all the training data that a trial's network was trained for; 0 where trials are not trainings."""
+        return fidelity(trial, self.problem).cost if self._pace is None else 0.0
 
     def _new_cost(self, proposal: Proposal) -> float:
         """Epochs over all the training data that a proposal adds to what it resumes from."""
@@ -252,6 +280,8 @@ class Loop:
             fingerprint, reason = "", str(error)
         if proposal.resume is not None and not self._has_artifact(proposal.resume):
             proposal = msgspec.structs.replace(proposal, resume=None)
+        if self._inherits:
+            proposal = bequeath(proposal, self.trials, self._has_artifact)
         number = len(self.trials)
         self._append("started", number, {"proposal": proposal, "fingerprint": fingerprint})
         if reason is not None:
@@ -261,7 +291,7 @@ class Loop:
 
     def _dispatch(self, trial: Trial) -> None:
         """Reuses the result of an equal network, waits for one that is being trained, or queues the trial."""
-        twin = self._known.get((trial.fingerprint, fidelity(trial, self.problem)))
+        twin = self._known.get(self._key(trial))
         if purpose(trial) == FINAL or twin is None or twin == trial.id:
             self._backlog.append(trial.id)
             return
@@ -271,11 +301,13 @@ class Loop:
         elif other.status == "finished":
             self._append("duplicate", trial.id, {"of": twin})
         else:
-            self._append(
-                "failed",
-                trial.id,
-                {"reason": f"the same network as trial {twin}, which {other.status}: {other.reason}", "seconds": 0.0},
-            )
+            stopped = other.status == "stopped"
+            reason = f"the same network as trial {twin}, which {'was ' * stopped}{other.status}: {other.reason}"
+            self._append("stopped" if stopped else "failed", trial.id, {"reason": reason, "seconds": 0.0})
+
+    def _key(self, trial: Trial) -> tuple[str, Fidelity]:
+        """What trials have in common of which one is evaluated and the others reuse its result."""
+        return (trial.fingerprint if self._reuse else str(trial.id), fidelity(trial, self.problem))
 
     def _patience(self, trial: Trial) -> float | None:
         """Seconds after which a trial counts as hanging."""
@@ -303,6 +335,33 @@ class Loop:
         for number in self.executor.running:
             self.executor.stop(number, reason, min(10.0, max(0.25, 0.25 * self.clock.left)))
 
+    def _stop_hopeless(self) -> None:
+        """Ends the running trials that the strategy wants ended, each asked for once."""
+        if self._hopeless is None:
+            return
+        grace = min(10.0, max(0.25, self.clock.left - self.reserve))
+        for number, reason in self._hopeless(self._state, self.problem):
+            if number in self.executor.running and number not in self._stopping:
+                self._stopping.add(number)
+                self.executor.stop(number, f"{self.strategy.name}: {reason}", grace)
+
+    def _stopped(self, trial: Trial, who: str) -> None:
+        """Gives back the epochs that a stopped trial did not use. Only one that its strategy stopped is not tried again."""
+        hopeless = self._hopeless is not None and f"{self.strategy.name}: " in (trial.reason or "")
+        if self._known.get(self._key(trial)) != trial.id:
+            self._repeats += hopeless
+            return
+        self._costs[who] -= self._unused(trial)
+        if not hopeless:
+            del self._known[self._key(trial)]
+
+    def _unused(self, trial: Trial) -> float:
+        """Epochs over all the training data that a trial was to train for and did not; 0 where it does not tell its epochs."""
+        planned, spent = self._new_cost(trial.proposal), fidelity(trial, self.problem)
+        if trial.final is None:
+            return planned
+        return min(planned, max(0.0, spent.cost - trial.final.epoch * spent.share)) if trial.final.epoch else 0.0
+
     def _fold(self, event: Event) -> None:
         """Takes one event into the state: the same code live and on resume."""
         trial = apply(self.trials, event)
@@ -311,13 +370,12 @@ class Loop:
         self.trials[trial.id] = trial
         who = purpose(trial)
         if event.kind == "started":
-            if who != FINAL and trial.fingerprint:
-                self._known.setdefault((trial.fingerprint, fidelity(trial, self.problem)), trial.id)
-                if self._known[trial.fingerprint, fidelity(trial, self.problem)] == trial.id:
-                    self._costs[who] += self._new_cost(trial.proposal)
-                    self._trained += 1
+            new = who != FINAL and trial.fingerprint and self._known.setdefault(self._key(trial), trial.id) == trial.id
+            if new:
+                self._costs[who] += self._new_cost(trial.proposal)
+                self._trained += 1
         elif event.kind == "stopped":
-            self._known.pop((trial.fingerprint, fidelity(trial, self.problem)), None)
+            self._stopped(trial, who)
         elif event.kind == "failed":
             self._failures.append(trial.reason or "no reason was recorded")
         elif event.kind == "duplicate":

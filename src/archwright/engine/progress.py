@@ -259,7 +259,7 @@ def describe(trial: Trial, settings: Settings) -> str:
     params = trial.value("params")
     size = f", {int(params):,} parameters" if params is not None else ""
     count = (trial.proposal.fidelity or settings.fidelity).epochs
-    epochs = f", {count} epoch{'s' * (count > 1)}" if settings.evaluator == "train" else ""
+    epochs = f", {count} epoch{'s' * (count > 1)}" if settings.evaluator in ("train", "inherit") else ""
     return f"{metric} {shown}{size}{epochs} (trial {trial.id}, {reason(trial)})"
 
 

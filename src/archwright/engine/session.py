@@ -15,12 +15,11 @@ from archwright.errors import StrategyError
 from archwright.executors import Executor, Processes, Serial
 from archwright.explain import FINAL, purpose, ranking
 from archwright.ledger import Event, Session, Started
-from archwright.problem import Problem
+from archwright.problem import Evaluator, Problem
 from archwright.runtime import worker_environment
 from archwright.strategies import get_strategy
 
 if TYPE_CHECKING:
-    from archwright.evaluators import Train
     from archwright.tasks import Task
 
 KEPT = 10
@@ -47,13 +46,13 @@ def run_session(
         problem: What is searched.
         settings: The run's settings, with the budget and workers of this session.
         task: The data, where there are any.
-        evaluator: The user's own function; ``None`` trains on the task.
+        evaluator: The user's own function; ``None`` for the one that the settings name.
         clock: Time spent by earlier sessions and left of the budget.
         progress: How to show progress.
     """
-    trains = evaluator is None and task is not None
-    if trains and task is not None:
-        evaluator = _trainer(place, name, settings, task)
+    own = evaluator is not None or task is None
+    if not own and task is not None:
+        evaluator = _named_evaluator(place, name, settings, task)
     run = place.ledger.run(name)
     watch = observer(progress, name, settings)
     interrupted = False
@@ -67,15 +66,17 @@ def run_session(
             events=events,
             clock=clock,
             baseline=settings.baseline,
-            ending=setup.ending(task if trains else None, settings.final),
+            ending=setup.ending(None if own else task, settings.final, settings.after),
             has_artifact=place.artifacts(name).__contains__,
+            inherits=getattr(evaluator, "inherits", False),
+            pace=None if own or task is None or getattr(evaluator, "trains", True) else setup.timed(problem, task),
             observe=watch.update,
         )
         watch.begin(loop)
         with loop.executor:
             try:
                 why = loop.run()
-                if trains and task is not None and not concluded(run.events()):
+                if not own and task is not None and not concluded(run.events()):
                     from archwright.engine.final import conclude
 
                     watch.phase("training the finalists on train and validation data")
@@ -88,7 +89,7 @@ def run_session(
                 interrupted = True
         watch.phase("interrupted" if interrupted else "done")
     result = Result(place, name, problem=problem, task=task, interrupted=interrupted)
-    if trains and not interrupted:
+    if not own and not interrupted:
         place.artifacts(name).keep_only(_kept(result))
     watch.finish(result)
     return result
@@ -106,12 +107,12 @@ def concluded(events: list[Event]) -> bool:
     return last > 0 and not any(event.trial not in finals for event in later)
 
 
-def _trainer(place: Store, name: str, settings: Settings, task: Task) -> Train:
-    from archwright.evaluators import Train
+def _named_evaluator(place: Store, name: str, settings: Settings, task: Task) -> Evaluator:
+    from archwright.evaluators import get_evaluator
 
     folder = place.data_folder(settings.data_hash, settings.seed)
     task.store(folder)
-    return Train(data=str(folder), artifacts=str(place.artifacts(name).root))
+    return get_evaluator(settings.evaluator, data=str(folder), artifacts=str(place.artifacts(name).root))
 
 
 def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:

@@ -27,7 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         data_hash: Hash of the data; a resumed run must see the same.
         space: The expression as JSON.
         strategy: Name and options.
-        evaluator: ``"train"``, or the name of the user's own function.
+        evaluator: Name of the evaluator, or of the user's own function.
+        own: Whether it is the user's own function, which must be passed again to go on.
         objectives: What matters, the most important first.
         constraints: Bounds.
         budget: What may be spent, all sessions together.
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         baseline: Share of the training spent on random architectures, as the control.
         fidelity: The full fidelity of a trial.
         final: The fidelity of the final training; where time is limited it ends earlier if it must.
+        after: Seconds of a time budget to be left for what follows the search, such as an export.
         signature: Input shapes and output sizes.
         notes: What was decided before the first trial and why, such as how the fidelity follows from the measured speed.
         command: How to start this run again.
@@ -52,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str = "auto"
     options: dict[str, Any] = {}
     evaluator: str = "train"
+    own: bool = False
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
     budget: Budget
@@ -60,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     baseline: float = 0.1
     fidelity: Fidelity
     final: Fidelity
+    after: float = 0.0
     signature: Signature
     notes: dict[str, Any] = {}
     command: str = ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archwright.engine.clock import Ending, Pace
-from archwright.errors import ArchwrightError, BudgetError, SpaceError
+from archwright.errors import ArchwrightError, BudgetError, EvaluationError, SpaceError
 from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature, Trial
 from archwright.problem import Space as SpaceLike
 from archwright.space import get_space
@@ -179,25 +179,29 @@ def _epochs(samples: int, rows: int) -> int:
     return min(EPOCHS[1], max(EPOCHS[0], round(samples / rows)))
 
 
-def ending(task: Task | None, fidelity: Fidelity) -> Ending:
+def ending(task: Task | None, fidelity: Fidelity, after: float) -> Ending:
     """What a search on a task ends with: nothing, where there is none."""
     if task is None:
         return Ending()
     from archwright.evaluators.train import MIN_VALID
 
     train, valid = len(task.train), len(task.valid)
-    return Ending(FINALISTS, fidelity, (train + valid) / train, min(valid, MIN_VALID), len(task.test))
+    return Ending(FINALISTS, fidelity, (train + valid) / train, min(valid, MIN_VALID), len(task.test), after)
 
 
 def timed(problem: Problem, task: Task) -> Callable[[Trial], Pace]:
-    """How fast the network of a trial would train, from a few steps; each is timed once."""
+    """How fast the network of a trial would train, from a few steps; each is timed once. One that cannot be trained takes for ever."""
     from archwright.evaluators import time_epoch
 
     known: dict[int, Pace] = {}
 
     def pace(trial: Trial) -> Pace:
         if trial.id not in known:
-            known[trial.id] = Pace(*time_epoch(problem.graph(trial.proposal.architecture), task))  # type: ignore[arg-type]
+            try:
+                found = time_epoch(problem.graph(trial.proposal.architecture), task)  # type: ignore[arg-type]
+            except EvaluationError:
+                found = (1e9, 0.0)
+            known[trial.id] = Pace(*found)
         return known[trial.id]
 
     return pace

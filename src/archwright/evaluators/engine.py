@@ -101,7 +101,7 @@ def fit(
     left: float = epochs - state.epoch
     try:
         while left > 0:
-            progress = state.progress + (target - state.progress) / max(1, Fraction(left))
+            progress = state.progress + (target - state.progress) / max(Fraction(1), Fraction(left))
             begun = time.monotonic()
             loss = _epoch(state, batches, y, loss_of, progress, min(1.0, left), deadline)
             trained = time.monotonic()

@@ -79,7 +79,7 @@ class Train:
         from archwright.graph.module import build
 
         started = time.monotonic()
-        splits = _splits(self.data)
+        splits = splits_at(self.data)
         graph: Graph = problem.graph(proposal.architecture)  # type: ignore[assignment]
         cost, fidelity = graph.cost, proposal.fidelity or problem.fidelity
         final = proposal.why.get("by") == FINAL
@@ -92,10 +92,11 @@ class Train:
             x, y = _rows(splits, fidelity.share, problem.seed, final)
             measured = _sampled(splits.valid, splits.kind, 0.0 if final else fidelity.share, problem.seed)
             module = build(graph, seed)
-            state = self._state(proposal, module)
+            state, begun = self._state(proposal, module), {}
             if state is None:
+                begun = self._begin(module, proposal, problem)
                 state = State.fresh(module, recipe, self._mode(module, graph, x, y, recipe, fidelity, problem), seed)
-            notes = {"numerics": state.mode.name, "recipe": msgspec.to_builtins(state.recipe)}
+            notes = {"numerics": state.mode.name, "recipe": msgspec.to_builtins(state.recipe), **begun}
             if final:
                 notes["seen"] = "The validation rows are among those it was trained on."
             epochs = fit(
@@ -126,6 +127,10 @@ class Train:
         except LedgerError as error:
             raise EvaluationError(str(error)) from error
         return State.from_bytes(content, module)
+
+    def _begin(self, module: nn.Module, proposal: Proposal, problem: Problem) -> dict[str, Any]:
+        """Changes the weights that a training begins with; returns notes for its measurements."""
+        return {}
 
     def _mode(
         self,
@@ -187,7 +192,8 @@ def _metrics(splits: Splits, y: NDArray[np.generic], epoch: Epoch) -> dict[str, 
 
 
 @lru_cache(maxsize=2)
-def _splits(folder: str) -> Splits:
+def splits_at(folder: str) -> Splits:
+    """What the search sees of a stored task; the two opened last are kept."""
     return open_splits(folder)
 
 

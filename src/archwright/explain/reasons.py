@@ -11,6 +11,9 @@ _OPERATORS = {
     "baseline": "drawn at random for the baseline",
     "mutation": "mutated from a good network",
     "crossover": "crossed from two good networks",
+    "grid": "next in order",
+    "copy": "a copy of a good network",
+    "density": "drawn near the good networks, away from the bad",
     "promotion": "among the best of its rung, so trained further",
     "final": "trained for the answer, on training and validation data",
 }

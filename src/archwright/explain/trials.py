@@ -27,9 +27,9 @@ def fidelity(trial: Trial, problem: Problem) -> Fidelity:
 
 
 def metric_value(trial: Trial, problem: Problem) -> float | None:
-    """The trial's final value of the first objective's metric, or ``None`` where it has none (or NaN)."""
+    """The trial's final value of the first objective's metric, or ``None`` where it has none (or NaN) or was stopped."""
     value = trial.value(problem.objectives[0].metric)
-    return None if value is None or value != value else value
+    return None if value is None or value != value or trial.status == "stopped" else value
 
 
 def rank(trial: Trial, problem: Problem) -> tuple[float, ...] | None:

@@ -49,7 +49,7 @@ class _OnMeta(TorchFunctionMode):
         return func(*args, **named)
 
 
-class _CountFlops(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class CountFlops(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the FLOPs of convolutions and matrix products, two for each multiply-add."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
             parameters, stateful = 0, False
         else:
             block.eval()
-            counter = _CountFlops()
+            counter = CountFlops()
             for module in block.modules():
                 if not any(True for _ in module.children()):
                     _shorten(module, counter)
@@ -128,7 +128,7 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
     return Measured(tuple(output.shape[1:]), Cost(parameters, int(flops), activation_bytes), stateful)
 
 
-def _shorten(module: nn.Module, counter: _CountFlops) -> None:
+def _shorten(module: nn.Module, counter: CountFlops) -> None:
     """Replaces common layers by their shape rule.
 
     Torch's meta kernels of batch norm take milliseconds, and that of matrix products loads torch's compiler, which takes seconds.

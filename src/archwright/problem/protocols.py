@@ -117,6 +117,10 @@ class Strategy(Protocol):
     A state is immutable: ``tell`` returns a new one. ``tell`` hears of each trial when it starts (status ``running``), at each measurement
     (``running`` with one more measurement), and when it is done. ``ask`` only reads; asking again is batching: the caller tells the pending
     trial before it asks for the next.
+
+    A strategy may also have a method ``stop(state, problem) -> tuple[tuple[int, str], ...]``: which running trials to end now, each with the
+    reason. Like ``ask`` it only reads. It is called after every measurement; a trial that it names ends with the status ``stopped`` and what it
+    has measured so far, and its network is not tried again at that fidelity.
     """
 
     @property

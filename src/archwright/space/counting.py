@@ -7,6 +7,7 @@ expressions are multiplied in afterwards, outermost first, since one shared expr
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import cached_property
 from typing import TypeVar
 
@@ -52,9 +53,11 @@ class Counter:
         """The number of architectures."""
         return sum(self._completed(self._table(self._plan), 0).values())
 
-    def _completed(self, table: Table, start: int) -> Table:
+    def _completed(self, table: Table, start: int, decided: Container[str] = ()) -> Table:
         """Multiplies the decisions inside the shared expressions in; afterwards the sets only say what was decided."""
         for name in self._order[start:]:
+            if name in decided:
+                continue
             body = self._table(self._bodies[name])
             merged: Table = {}
             for names, ways in table.items():
@@ -107,6 +110,30 @@ class Counter:
                 self._fill(self._bodies[name], inner, decided, rng)
                 names |= inner
         return walk(self._plan, lambda pick: decided[pick.address])
+
+    def at(self, index: int) -> Choices:
+        """The choices of the architecture with this number, from 0, in the order of :func:`~archwright.space.decisions.fillings`."""
+        out: Choices = []
+        self._unrank(self._plan, {_NONE: 1}, index, set(), out)
+        return out
+
+    def _unrank(self, plan: Plan, rest: Table, index: int, decided: set[str], out: Choices) -> int:
+        """Decides a plan, after which come the decisions that a table counts; returns the number among those."""
+        tails = self._tail(plan)
+        for position, step in enumerate(plan):
+            after = _product(tails[position + 1], rest)
+            if isinstance(step, Pick):
+                for entry, inner in zip(step.entries, step.options):
+                    ways = sum(self._completed(_product(self._table(inner), after), 0, decided).values())
+                    if index < ways:
+                        out.append(entry)
+                        index = self._unrank(inner, after, index, decided, out)
+                        break
+                    index -= ways
+            elif step.name not in decided:
+                decided.add(step.name)
+                index = self._unrank(step.plan, after, index, decided, out)
+        return index
 
     def _fill(self, plan: Plan, names: Names, decided: dict[str, int], rng: np.random.Generator) -> None:
         """Decides a plan such that exactly these shared names are reached."""

@@ -107,6 +107,20 @@ class Space:
         """Every architecture, each once, in a fixed order."""
         return (Architecture(tuple(filling)) for filling in fillings(self._plan))
 
+    def at(self, index: int) -> Architecture:
+        """The architecture with this number, from 0, in the order of :meth:`architectures`, without going through those before.
+
+        Raises:
+            SpaceError: Where there is none.
+
+        >>> from archwright.space import choice, op
+        >>> Space(op("dense", width=choice(8, 16))).at(1).choices
+        (('width', 1),)
+        """
+        if not 0 <= index < self.size:
+            raise SpaceError(f"Space {self.name!r}: got the number {index}; expected 0 to {self.size - 1}.")
+        return Architecture(tuple(self._counter.at(index)))
+
     def architecture(self, choices: Mapping[str, int | str]) -> Architecture:
         """The architecture with these choices, given by option index or label; choices that are not active are ignored.
 

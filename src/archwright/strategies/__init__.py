@@ -34,9 +34,24 @@ __all__ = [
 GROUP = "archwright.strategies"
 _BUILT_IN = {
     "auto": "archwright.strategies.auto:Auto",
+    "bayes": "archwright.strategies.bayes:Bayes",
+    "bohb": "archwright.strategies.bohb:Bohb",
+    "early-stop": "archwright.strategies.early_stop:EarlyStop",
+    "edits": "archwright.strategies.edits:Edits",
     "evolution": "archwright.strategies.evolution:Evolution",
+    "genetic": "archwright.strategies.genetic:Genetic",
+    "grid": "archwright.strategies.grid:Grid",
     "halving": "archwright.strategies.halving:Halving",
+    "hyperband": "archwright.strategies.hyperband:Hyperband",
+    "local": "archwright.strategies.local:Local",
+    "nsga2": "archwright.strategies.nsga2:NSGA2",
+    "optuna": "archwright.strategies.optuna_sampler:OptunaSampler",
+    "ppo": "archwright.strategies.ppo:PPO",
+    "progressive": "archwright.strategies.progressive:Progressive",
+    "q-learning": "archwright.strategies.q_learning:QLearning",
     "random": "archwright.strategies.random:Random",
+    "reinforce": "archwright.strategies.reinforce:Reinforce",
+    "tournament": "archwright.strategies.tournament:Tournament",
 }
 
 

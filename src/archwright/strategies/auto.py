@@ -1,4 +1,4 @@
-"""The default strategy: evolution under halving, scaled to the budget and to the measured speed."""
+"""The default strategy: guided evolution under halving, scaled to the budget, to the measured speed and to the evidence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import msgspec
 import numpy as np
 
 from archwright.problem import Fidelity, Problem, Proposal, Trial
-from archwright.strategies.evolution import Evolution
+from archwright.strategies.common import score_of
+from archwright.strategies.evidence import kendall
+from archwright.strategies.guided import Guided
 from archwright.strategies.plan import Amount, Plan, Speed, Timing, cost, limits, make_plan, typical
 from archwright.strategies.rungs import Rungs, RungsState, ladder, promoted_from
 
@@ -22,6 +24,28 @@ PROBE_SHARE = 0.15
 """Share of the time after which there is a plan from however few trials have ended, refined by those to come."""
 FINISH = 0.1
 """Share of the budget that, at the end, goes to bringing the best to the top and to nothing else."""
+INITIAL = 10
+"""Random draws before a model is fitted; fewer where few architectures can be tried."""
+PAIRS = 60
+"""Promotions, the latest, by which fidelities are compared ..."""
+ENOUGH = 8
+"""... and how many it takes."""
+
+
+class Pair(msgspec.Struct, frozen=True):
+    """A network's scores at two fidelities.
+
+    Attributes:
+        source: The lower rung.
+        target: The higher rung.
+        before: Score at the lower.
+        after: Score at the higher.
+    """
+
+    source: int
+    target: int
+    before: float
+    after: float
 
 
 class AutoState(msgspec.Struct, frozen=True):
@@ -32,17 +56,19 @@ class AutoState(msgspec.Struct, frozen=True):
         plan: How the budget is used; ``None`` until the speed is known.
         timings: How long the first trials took.
         spent: What its trials have cost: seconds of those done, number and epochs of those started.
+        pairs: What promoted networks scored before and after.
     """
 
     rungs: RungsState
     plan: Plan | None
     timings: tuple[Timing, ...] = ()
     spent: Amount = Amount()
+    pairs: tuple[Pair, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Auto:
-    """Aging evolution under asynchronous halving, scaled to budget and speed. arXiv 1802.01548, 1810.05934.
+    """Guided evolution under halving, scaled to budget, speed and evidence. arXiv 1802.01548, 1810.05934, 1910.11858.
 
     It goes through phases, and each proposal says which it belongs to and on what numbers it rests.
 
@@ -50,9 +76,12 @@ class Auto:
       decides the plan: where in the ladder of fidelities new architectures start, where it ends, and how large the
       population is (:func:`~archwright.strategies.plan.make_plan`). Under limits in trials or epochs nothing depends on
       time, and the search is the same on any machine.
-    - ``explore`` and ``promote``: :class:`~archwright.strategies.Halving` over :class:`~archwright.strategies.Evolution`.
-    - ``finish``: in the last tenth of the budget the best that wait below are trained to the top, so that the answer is
-      chosen among many fully trained networks; what starts at the bottom now would not get there.
+    - ``explore`` and ``promote``: :class:`~archwright.strategies.Halving` over
+      :class:`~archwright.strategies.guided.Guided`: random draws, then the candidates of which a Gaussian process expects
+      most, in so far as its predictions of known results agree with them; else aging evolution.
+    - ``finish``: in about the last tenth of the budget the best that wait below are trained to the top, so that the answer
+      is chosen among many fully trained networks; what starts at the bottom now would not get there. The less the
+      fidelities agree on who is better (Kendall's tau of what was promoted), the sooner this begins.
 
     Under a limit in trials alone a short trial costs as much as a long one, so that all are long and there is no halving.
     """
@@ -80,8 +109,10 @@ class Auto:
                 before = _engine(levels, plan).entry
                 plan = make_plan(levels, ETA, limit, typical(timings))
                 if plan.entry != before:
-                    rungs = msgspec.structs.replace(rungs, proposer=Evolution().init(problem))
-        return AutoState(rungs, plan, timings, spent)
+                    rungs = msgspec.structs.replace(rungs, proposer=_engine(levels, plan).proposer.init(problem))
+        return AutoState(
+            rungs, plan, timings, spent, _paired(state.pairs, problem, levels, trial) if ends else state.pairs
+        )
 
     def ask(self, state: AutoState, problem: Problem, rng: np.random.Generator) -> Proposal | None:
         """A promotion that is due, else a new architecture; near the end a promotion to the top.
@@ -113,8 +144,9 @@ def _probe(levels: tuple[Fidelity, ...]) -> int:
 def _engine(levels: tuple[Fidelity, ...], plan: Plan | None) -> Rungs:
     """Halving as planned; before there is a plan, random draws at the lowest rung."""
     if plan is None:
-        return Rungs(Evolution(population=100), ETA, levels, _probe(levels), _probe(levels))
-    return Rungs(Evolution(population=plan.population, sample=plan.sample), ETA, levels, plan.entry, plan.top)
+        return Rungs(Guided(initial=100), ETA, levels, _probe(levels), _probe(levels))
+    proposer = Guided(plan.population, plan.sample, min(INITIAL, plan.population))
+    return Rungs(proposer, ETA, levels, plan.entry, plan.top)
 
 
 def _epochs(levels: tuple[Fidelity, ...], proposal: Proposal) -> float:
@@ -144,7 +176,41 @@ def _to_finish(state: AutoState, levels: tuple[Fidelity, ...], limit: Amount, wo
         return None
     source = waiting[-1]
     last = cost(levels[plan.top].cost - levels[source].cost, plan.speed)
-    return source if state.spent.plus(last, times=workers).within(limit) <= 1.0 / (1.0 - FINISH) else None
+    return source if state.spent.plus(last, times=workers).within(limit) <= 1.0 / (1.0 - _finish(state)) else None
+
+
+def _paired(pairs: tuple[Pair, ...], problem: Problem, levels: tuple[Fidelity, ...], trial: Trial) -> tuple[Pair, ...]:
+    """With what a promoted trial that ended scored before and after."""
+    source, why, after = promoted_from(trial.proposal), trial.proposal.why, score_of(problem, trial)
+    before, target = why.get("score"), why.get("rung")
+    if source is None or after is None or trial.status != "finished":
+        return pairs
+    if not isinstance(before, int | float) or not isinstance(target, int):
+        return pairs
+    return (*pairs, Pair(source, target, float(before), after))[-PAIRS:]
+
+
+def agreement(pairs: tuple[Pair, ...]) -> float | None:
+    """How far fidelities agree on who is better: Kendall's tau of promoted networks, the mean over the steps of the ladder.
+
+    Those promoted are the best of a rung, so that it is lower than it would be over all. ``None`` where too few are known.
+    """
+    steps: dict[tuple[int, int], list[Pair]] = {}
+    for pair in pairs:
+        steps.setdefault((pair.source, pair.target), []).append(pair)
+    found = [
+        (len(step), kendall([pair.before for pair in step], [pair.after for pair in step]))
+        for step in steps.values()
+        if len(step) > 2
+    ]
+    count = sum(size for size, _ in found)
+    return sum(size * tau for size, tau in found) / count if count >= ENOUGH else None
+
+
+def _finish(state: AutoState) -> float:
+    """The share of the budget kept for the end: half as much again where the fidelities do not agree, half where they do."""
+    tau = agreement(state.pairs)
+    return FINISH if tau is None else FINISH * (1.5 - min(1.0, max(0.0, tau)))
 
 
 def _because(proposal: Proposal, phase: str, levels: tuple[Fidelity, ...], state: AutoState) -> Proposal:
@@ -161,4 +227,7 @@ def _because(proposal: Proposal, phase: str, levels: tuple[Fidelity, ...], state
         if state.plan.speed.epoch > 0:
             why["plan"]["start_seconds"] = round(state.plan.speed.start, 4)
             why["plan"]["epoch_seconds"] = round(state.plan.speed.epoch, 4)
+    tau = agreement(state.pairs)
+    if tau is not None:
+        why["fidelities_agree"] = round(tau, 3)
     return msgspec.structs.replace(proposal, why=why)

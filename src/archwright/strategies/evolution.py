@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
@@ -78,23 +79,11 @@ class Evolution:
         return EvolutionState()
 
     def tell(self, state: EvolutionState, problem: Problem, trial: Trial) -> EvolutionState:
-        """Notes a running trial; lets a finished one join, or corrects its score where it is a member."""
-        new = trial.id > state.heard
-        if not trial.done:
-            if not new:
-                return state
-            return EvolutionState(state.members, (*state.pending, (trial.id, trial.proposal.architecture)), trial.id)
-        pending = tuple(item for item in state.pending if item[0] != trial.id)
-        joins = new or len(pending) < len(state.pending)
-        members = state.members
-        score = score_of(problem, trial)
-        if score is not None:
-            member = Member(trial.id, trial.proposal.architecture, score)
-            if joins:
-                members = (*members, member)[-self.population :]
-            else:
-                members = tuple(member if known.trial == trial.id else known for known in members)
-        return EvolutionState(members, pending, max(state.heard, trial.id))
+        """Notes a running trial; lets a finished one join and the oldest leave, or corrects its score where it is a member."""
+        state = joined(state, problem, trial)
+        if len(state.members) <= self.population:
+            return state
+        return EvolutionState(state.members[-self.population :], state.pending, state.heard)
 
     def ask(self, state: EvolutionState, problem: Problem, rng: np.random.Generator) -> Proposal:
         """A random draw while the population fills, then a mutation of a tournament's winner.
@@ -102,21 +91,61 @@ class Evolution:
         Raises:
             StrategyError: Where the constraints exclude (nearly) all of the space.
         """
-        members = state.members[-self.population :]
-        avoid = {member.architecture for member in members} | {architecture for _, architecture in state.pending}
-        if not members or len(members) + len(state.pending) < self.population:
-            return Proposal(sample_feasible(problem, rng, avoid=avoid), why={"by": "random"})
-        parent = self._tournament(members, rng)
-        child = mutate_feasible(problem, parent.architecture, rng, avoid=avoid)
-        if child is None:
-            reason = f"no mutation of trial {parent.trial} found that satisfies the constraints"
-            return Proposal(sample_feasible(problem, rng, avoid=avoid), why={"by": "random", "reason": reason})
-        why = {"by": "mutation", "edit": edit(problem, parent.architecture, child), "parent_score": parent.score}
-        return Proposal(child, parent=parent.trial, why=why)
+        return offspring(state, problem, rng, self.population, self._sample)
 
-    def _tournament(self, members: tuple[Member, ...], rng: np.random.Generator) -> Member:
-        """The best of a random sample of the population."""
-        count = len(members)
-        drawn = rng.integers(count, size=self.sample) if self.replacement else rng.permutation(count)[: self.sample]
-        winner: Member = max((members[index] for index in drawn.tolist()), key=lambda member: member.score)
-        return winner
+    def _sample(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Who takes part in a tournament, as indices."""
+        return rng.integers(count, size=self.sample) if self.replacement else rng.permutation(count)[: self.sample]
+
+
+def joined(state: EvolutionState, problem: Problem, trial: Trial) -> EvolutionState:
+    """The state after hearing of a trial, nobody leaving: it is pending, joins, has another score, or is gone."""
+    new = trial.id > state.heard
+    if not trial.done:
+        if not new:
+            return state
+        return EvolutionState(state.members, (*state.pending, (trial.id, trial.proposal.architecture)), trial.id)
+    pending = tuple(item for item in state.pending if item[0] != trial.id)
+    joins = new or len(pending) < len(state.pending)
+    members = state.members
+    score = score_of(problem, trial)
+    if score is not None:
+        member = Member(trial.id, trial.proposal.architecture, score)
+        if joins:
+            members = (*members, member)
+        else:
+            members = tuple(member if known.trial == trial.id else known for known in members)
+    return EvolutionState(members, pending, max(state.heard, trial.id))
+
+
+def offspring(
+    state: EvolutionState,
+    problem: Problem,
+    rng: np.random.Generator,
+    initial: int,
+    sample: Callable[[int, np.random.Generator], np.ndarray],
+) -> Proposal:
+    """A random draw until there are so many individuals, then a mutation of the best of a sample.
+
+    Args:
+        state: Population and pending trials.
+        problem: Space and constraints.
+        rng: Source of randomness.
+        initial: How many random draws there are.
+        sample: Gives the indices of those who take part in a tournament, from the size of the population.
+
+    Raises:
+        StrategyError: Where the constraints exclude (nearly) all of the space.
+    """
+    members = state.members
+    avoid = {member.architecture for member in members} | {architecture for _, architecture in state.pending}
+    if not members or len(members) + len(state.pending) < initial:
+        return Proposal(sample_feasible(problem, rng, avoid=avoid), why={"by": "random"})
+    drawn: list[int] = sample(len(members), rng).tolist()
+    parent = max((members[index] for index in drawn), key=lambda member: member.score)
+    child = mutate_feasible(problem, parent.architecture, rng, avoid=avoid)
+    if child is None:
+        reason = f"no mutation of trial {parent.trial} found that satisfies the constraints"
+        return Proposal(sample_feasible(problem, rng, avoid=avoid), why={"by": "random", "reason": reason})
+    why = {"by": "mutation", "edit": edit(problem, parent.architecture, child), "parent_score": parent.score}
+    return Proposal(child, parent=parent.trial, why=why)

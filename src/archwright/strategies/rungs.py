@@ -183,10 +183,14 @@ class Rungs:
     def promotion(self, state: RungsState) -> Proposal | None:
         """The promotion that is due, highest rung first: the best waiting entry, while less than 1/eta are promoted."""
         for level in range(self.top - 1, -1, -1):
-            rung = state.rungs[level]
-            if rung.waiting and len(rung.promoted) < rung.results // self.eta:
+            if self.due(state, level):
                 return self.promote(state, level, level + 1)
         return None
+
+    def due(self, state: RungsState, level: int) -> bool:
+        """Whether a rung has an entry to promote: one waits, and less than 1/eta of its results are promoted."""
+        rung = state.rungs[level]
+        return bool(rung.waiting) and len(rung.promoted) < rung.results // self.eta
 
     def promote(self, state: RungsState, source: int, target: int) -> Proposal:
         """The proposal that trains the best waiting entry of a rung up to the fidelity of a higher one."""

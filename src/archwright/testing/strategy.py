@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import heapq
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -33,6 +32,23 @@ class Simulation(msgspec.Struct, frozen=True):
     seconds: float
 
 
+class _Running:
+    """A simulated trial that is running: what is still to be heard of it, and when it began."""
+
+    def __init__(self, news: list[Trial], begun: float = 0.0) -> None:
+        self.news, self.begun, self.number = news, begun, news[0].id
+        self.heard = msgspec.structs.replace(news[0], status="running", measurements=())
+
+    def next(self) -> float:
+        """When the next news comes."""
+        news = self.news[0]
+        return self.begun + (news.seconds if news.done else _seconds(news))
+
+    def stop(self, reason: str) -> None:
+        """Makes its end the next news."""
+        self.news = [_end(self.heard, "stopped", reason=reason, seconds=_seconds(self.heard))]
+
+
 class _Run:
     """A simulated search in progress: what the loop of a real one does, without processes and without a ledger."""
 
@@ -56,16 +72,24 @@ class _Run:
         rng = np.random.default_rng([self.problem.seed, len(self.trials)])
         return self.strategy.ask(self.state, self.problem, rng)
 
-    def start(self, proposal: Proposal) -> tuple[Trial, list[Trial]]:
-        """Starts a trial; returns it, and what will be heard of it, the last being the end."""
+    def start(self, proposal: Proposal) -> _Running:
+        """Starts a trial and returns what will be heard of it, the last being the end."""
         number, problem = len(self.trials), self.problem
         trial = Trial(number, proposal, fingerprint=problem.graph(proposal.architecture).fingerprint)
         self.tell(trial)
         key = (trial.fingerprint, proposal.fidelity or problem.fidelity)
         twin = self.trials[self.known.setdefault(key, number)]
         if twin.id != number and twin.status == "finished":
-            return trial, [_end(trial, "duplicate", measurements=twin.measurements, duplicate_of=twin.id)]
-        return trial, list(self._evaluate(trial))
+            return _Running([_end(trial, "duplicate", measurements=twin.measurements, duplicate_of=twin.id)])
+        if twin.id != number and twin.status == "stopped":
+            reason = f"the same network as trial {twin.id}, which was stopped: {twin.reason}"
+            return _Running([_end(trial, "stopped", reason=reason)])
+        return _Running(list(self._evaluate(trial)))
+
+    def stops(self) -> dict[int, str]:
+        """The running trials that the strategy wants ended, with its reasons."""
+        stop = getattr(self.strategy, "stop", None)
+        return {} if stop is None else dict(stop(self.state, self.problem))
 
     def _evaluate(self, trial: Trial) -> Iterator[Trial]:
         try:
@@ -90,10 +114,10 @@ def simulate(
     seconds: float | None = None,
     rng: np.random.Generator | None = None,
 ) -> Simulation:
-    """Searches as the real loop does, but with a simulated clock: an evaluation takes the seconds it measured.
+    """Searches as the real loop does, but with a simulated clock: a measurement comes after the seconds it says.
 
     Trials are numbered from 0 in the order of proposal, the number seeds the proposal, a trial is told as soon as it runs, and a function known
-    at the same fidelity is told as a duplicate.
+    at the same fidelity is told as a duplicate. After each measurement the strategy's ``stop``, if it has one, may end trials.
 
     Args:
         strategy: Who proposes.
@@ -101,32 +125,37 @@ def simulate(
         evaluator: A cheap one: a table, or a toy.
         trials: Proposals at most.
         workers: Evaluations at once.
-        seconds: Simulated seconds at most; trials that would end later are not heard of.
-        rng: Makes the running trials end in random order; without it they end by the simulated clock.
+        seconds: Simulated seconds at most; what would happen later is not heard of.
+        rng: Makes news of the running trials come in random order; without it they come by the simulated clock.
     """
     run = _Run(strategy, problem, evaluator)
-    running: list[tuple[float, int, list[Trial]]] = []
+    running: dict[int, _Running] = {}
     clock = 0.0
     while True:
         while len(running) < workers and len(run.trials) < trials:
             proposal = run.ask()
             if proposal is None:
                 break
-            trial, news = run.start(proposal)
-            heapq.heappush(running, (clock + news[-1].seconds, trial.id, news))
+            started = run.start(proposal)
+            started.begun = clock
+            running[started.number] = started
         if not running:
             break
         if rng is not None:
-            running.sort(key=lambda item: item[1])
-            end, _, news = running.pop(int(rng.integers(len(running))))
-            heapq.heapify(running)
+            current = running[list(running)[int(rng.integers(len(running)))]]
         else:
-            end, _, news = heapq.heappop(running)
-        if seconds is not None and end > seconds:
+            current = min(running.values(), key=lambda item: (item.next(), item.number))
+        if seconds is not None and current.next() > seconds:
             break
-        clock = max(clock, end)
-        for trial in news:
-            run.tell(trial)
+        clock = max(clock, current.next())
+        current.heard = current.news.pop(0)
+        run.tell(current.heard)
+        if current.heard.done:
+            del running[current.number]
+            continue
+        for number, reason in run.stops().items():
+            if number in running:
+                running[number].stop(f"{strategy.name}: {reason}")
     return Simulation(tuple(run.trials.values()), tuple(run.heard), run.state, clock)
 
 
@@ -138,7 +167,8 @@ def check_strategy(
     The state is the fold of ``tell`` over what was heard, also after a trip through JSON, as from a ledger; from the state folded from any prefix
     the same proposals follow; states are not changed by ``tell`` and ``ask``; ``ask`` depends on nothing but state, problem and generator; failed
     and duplicate trials, missing metrics, NaN and any order of completion are survived; proposals are within the space, the constraints and the
-    full fidelity, have parents that are known, and say why in JSON. Where nothing runs, there is always a proposal.
+    full fidelity, have parents that are known, and say why in JSON. Where nothing runs, there is always a proposal. A method ``stop``, where there
+    is one, reads only, and names running trials.
 
     Args:
         strategy: What is checked.
@@ -182,13 +212,16 @@ class _Checked:
     def __init__(self, strategy: Strategy, problem: Problem) -> None:
         self.strategy, self.name, self.states = strategy, strategy.name, [strategy.init(problem)]
         self.proposals: dict[int, tuple[int, Proposal | None]] = {}
+        self.stops: dict[int, tuple[tuple[int, str], ...]] = {}
         self.known: set[int] = set()
+        self.running: set[int] = set()
 
     def init(self, problem: Problem) -> Any:
         return self.states[0]
 
     def tell(self, state: Any, problem: Problem, trial: Trial) -> Any:
         self.known.add(trial.id)
+        (self.running.discard if trial.done else self.running.add)(trial.id)
         before = copy.deepcopy(state)
         after = self.strategy.tell(state, problem, trial)
         assert state == before, f"{self.name}.tell changed the state it was given; expected a new one."
@@ -205,6 +238,18 @@ class _Checked:
         assert again == proposal, f"{self.name}.ask gave {proposal}, then {again} for the same state and generator."
         self.proposals[len(self.states) - 1] = (len(self.known), proposal)
         return proposal
+
+    def stop(self, state: Any, problem: Problem) -> tuple[tuple[int, str], ...]:
+        if not hasattr(self.strategy, "stop"):
+            return ()
+        before = copy.deepcopy(state)
+        found: tuple[tuple[int, str], ...] = self.strategy.stop(state, problem)
+        assert state == before, f"{self.name}.stop changed the state; expected it to read only."
+        for trial, reason in found:
+            assert trial in self.running, f"{self.name} wants trial {trial} stopped, which is not running."
+            assert isinstance(reason, str) and reason, f"{self.name} stops trial {trial} without a reason."  # noqa: PT018
+        self.stops[len(self.states) - 1] = found
+        return found
 
 
 def _check_proposal(name: str, proposal: Proposal, problem: Problem, known: set[int]) -> None:
@@ -240,6 +285,11 @@ def _check_folds(strategy: Strategy, problem: Problem, checked: _Checked, heard:
             resumed = strategy.ask(state, problem, np.random.default_rng([problem.seed, trial]))
             assert resumed == proposal, (
                 f"{strategy.name}: resumed after {number} events it proposes {resumed} instead of {proposal}."
+            )
+        if number in checked.stops:
+            found = strategy.stop(state, problem)  # type: ignore[attr-defined]
+            assert found == checked.stops[number], (
+                f"{strategy.name}: resumed after {number} events it stops {found} instead of {checked.stops[number]}."
             )
 
 

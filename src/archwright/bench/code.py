@@ -1,0 +1,49 @@
+"""Digests of a strategy's code, so that results of an older one are not taken for its own."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from archwright.problem import Strategy
+
+
+def code_of(strategy: Strategy) -> str:
+    """Digest of the modules that a strategy and those it is made of come from, with the modules of archwright's strategies that they import."""
+    wanted, known = _modules(strategy), set[str]()
+    while wanted:
+        name = wanted.pop()
+        if name not in known:
+            known.add(name)
+            wanted |= _imported(name)
+    return hashlib.sha256(b"\0".join(_source(name) for name in sorted(known))).hexdigest()[:16]
+
+
+def _modules(strategy: Any) -> set[str]:
+    found = {type(strategy).__module__}
+    for field in dataclasses.fields(strategy) if dataclasses.is_dataclass(strategy) else ():
+        value = getattr(strategy, field.name)
+        if callable(getattr(value, "ask", None)):
+            found |= _modules(value)
+    return found
+
+
+@lru_cache(maxsize=256)
+def _imported(name: str) -> frozenset[str]:
+    """The strategies' modules that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(_source(name) or b"")):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("archwright.strategies."):
+            found.add(str(node.module))
+    return frozenset(found)
+
+
+@lru_cache(maxsize=256)
+def _source(name: str) -> bytes:
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).read_bytes() if spec is not None and spec.origin is not None else b""

@@ -1,0 +1,94 @@
+"""Strategies as written on a command line: ``evolution(population=10,sample=3)``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+import msgspec
+
+from archwright.errors import StrategyError
+from archwright.problem import Strategy
+from archwright.strategies import get_strategy
+
+
+class Spec(msgspec.Struct, frozen=True):
+    """A strategy and how it is written.
+
+    Attributes:
+        name: Its name.
+        options: Its options as far as they are given, JSON values.
+    """
+
+    name: str
+    options: dict[str, Any] = {}
+
+    @property
+    def text(self) -> str:
+        """Name and options, in one way of writing for each strategy."""
+        written = ",".join(f"{option}={value}" for option, value in sorted(self.options.items()))
+        return f"{self.name}({written})" if self.options else self.name
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy.
+
+        Raises:
+            StrategyError: Where there is no such strategy or option.
+        """
+        return get_strategy(self.name, **self.options)
+
+
+def parse_strategy(text: str) -> Spec:
+    """Reads a strategy with its options.
+
+    Raises:
+        StrategyError: Where it is written in another way, or there is no such strategy or option.
+
+    >>> parse_strategy("evolution( sample=3, population=10 )").text
+    'evolution(population=10,sample=3)'
+    >>> parse_strategy("halving(proposer=random)").strategy.proposer.name
+    'random'
+    """
+    match = re.fullmatch(r"\s*([\w.:-]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
+    if match is None:
+        raise _unclear(text)
+    name, options = match.group(1), _options(match.group(2) or "", text)
+    get_strategy(name, **options)
+    return Spec(name, options)
+
+
+def parse_strategies(text: str) -> list[Spec]:
+    """Reads several strategies, separated by commas.
+
+    >>> [spec.text for spec in parse_strategies("random, evolution(population=10,sample=3)")]
+    ['random', 'evolution(population=10,sample=3)']
+    """
+    parts = re.split(r",(?![^(]*\))", text)
+    return [parse_strategy(part) for part in parts if part.strip()]
+
+
+def _options(text: str, whole: str) -> dict[str, Any]:
+    try:
+        call = ast.parse(f"_({text})", mode="eval").body
+    except SyntaxError as error:
+        raise _unclear(whole) from error
+    if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
+        raise _unclear(whole)
+    return {str(word.arg): _value(word.value, whole) for word in call.keywords}
+
+
+def _value(node: ast.expr, whole: str) -> Any:
+    if isinstance(node, ast.Name):
+        return {"true": True, "false": False}.get(node.id, node.id)
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:
+        raise _unclear(whole) from error
+
+
+def _unclear(text: str) -> StrategyError:
+    return StrategyError(
+        f"Got the strategy {text!r}; expected a name, with options where wanted: 'random', 'evolution(population=10,sample=3)'."
+    )

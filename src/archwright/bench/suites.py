@@ -1,0 +1,170 @@
+"""The suites that archwright brings, and suites of users' own: a Python file that defines ``SUITE``."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from archwright.bench.cases import Suite, TableCase, TrainingCase
+from archwright.bench.published import SETS, hw_nas_bench_table, nas_bench_201_table, nas_bench_macro_table
+from archwright.bench.synthetic import synthetic_table
+from archwright.errors import BudgetError, closest
+from archwright.problem import Budget, Objective
+
+COUNTS: Final = (50, 100, 150)
+"""Evaluations at which the suites on tables report."""
+NOISE: Final = 0.01
+
+
+def _published() -> Suite:
+    case = TableCase(
+        "cifar10",
+        lambda data, seed: nas_bench_201_table(data),
+        {"accuracy": "c10_valid_12ep"},
+        {f"{data_set} test": f"{short}_test_200ep" for data_set, short in SETS.items()},
+        Budget(seconds=12_000.0),
+        seconds="train_seconds_12ep",
+        equal_free=False,
+    )
+    return Suite(
+        "nas-bench-201-published",
+        "NAS-Bench-201 as published: choose by the validation accuracy after 12 epochs on CIFAR-10, pay its seconds, 12,000 in all, for every proposal, "
+        "also of a known cell; report the chosen cell's mean test accuracy after 200 epochs.",
+        (case,),
+    )
+
+
+def _efficiency() -> Suite:
+    def case(data_set: str, short: str) -> TableCase:
+        return TableCase(
+            data_set,
+            lambda data, seed: nas_bench_201_table(data, short),
+            {"accuracy": f"{short}_single_seed_200ep"},
+            {"test": f"{short}_test_200ep"},
+            Budget(trials=COUNTS[-1]),
+            COUNTS[:-1],
+            seconds=f"{short}_train_seconds_200ep",
+        )
+
+    return Suite(
+        "nas-bench-201-efficiency",
+        "NAS-Bench-201: choose by the noisy accuracy of one training of 200 epochs; report the chosen cell's mean test accuracy. Equal cells are free.",
+        tuple(case(*names) for names in SETS.items()),
+    )
+
+
+def _macro() -> Suite:
+    case = TableCase(
+        "cifar10",
+        lambda data, seed: nas_bench_macro_table(data),
+        {"accuracy": "run0"},
+        {"mean": "mean"},
+        Budget(trials=COUNTS[-1]),
+        COUNTS[:-1],
+    )
+    return Suite(
+        "nas-bench-macro",
+        "NAS-Bench-Macro: choose by the accuracy of one training; report the chosen network's mean of three. Equal networks are free.",
+        (case,),
+    )
+
+
+def _hardware() -> Suite:
+    def case(device: str, measure: str, metric: str, worst: float) -> TableCase:
+        column = f"c10_{device}_{measure}"
+        return TableCase(
+            f"{device}-{measure}",
+            lambda data, seed: hw_nas_bench_table(data),
+            {"accuracy": "c10_single_seed_200ep", metric: column},
+            {"accuracy": "c10_test_200ep", metric: column},
+            Budget(trials=COUNTS[-1]),
+            COUNTS[:-1],
+            (Objective("accuracy"), Objective(metric, "min")),
+            seconds="c10_train_seconds_200ep",
+            reference=(0.1, worst),
+        )
+
+    return Suite(
+        "hw-nas-bench",
+        "HW-NAS-Bench, CIFAR-10: accuracy of one training against latency or energy of a device; report the hypervolume of the front found, at mean test "
+        "accuracies, relative to that of all cells. Equal cells are free.",
+        (
+            case("edgegpu", "latency", "latency_ms", 12.0),
+            case("raspi4", "latency", "latency_ms", 100.0),
+            case("pixel3", "latency", "latency_ms", 40.0),
+            case("eyeriss", "energy", "energy_mj", 2.5),
+        ),
+    )
+
+
+def _synthetic() -> Suite:
+    def case(name: str, choices: int, options: int, interaction: float) -> TableCase:
+        return TableCase(
+            name,
+            lambda data, seed: synthetic_table(choices, options, interaction, NOISE, seed),
+            {"accuracy": "observed"},
+            {"value": "value"},
+            Budget(trials=COUNTS[-1]),
+            COUNTS[:-1],
+        )
+
+    return Suite(
+        "synthetic",
+        "Generated landscapes, another for each seed, whose best architecture has the value 0.9 and whose worst has 0.1: effects of choices, of pairs of choices, "
+        f"and noise of standard deviation {NOISE}; report the true value.",
+        (
+            case("additive-8x4", 8, 4, 0.0),
+            case("mixed-8x4", 8, 4, 0.5),
+            case("pairwise-8x4", 8, 4, 4.0),
+            case("mixed-14x2", 14, 2, 1.0),
+            case("mixed-5x6", 5, 6, 1.0),
+        ),
+    )
+
+
+def _training() -> Suite:
+    return Suite(
+        "training",
+        "Real training by archwright.search at equal time, final training and test included: digits 2 minutes, Fashion-MNIST 10; report the test accuracy.",
+        (
+            TrainingCase("digits", "digits", "cnn", Budget(seconds=120.0)),
+            TrainingCase("fashion-mnist", "fashion-mnist", "cnn", Budget(seconds=600.0)),
+        ),
+    )
+
+
+_SUITES: Final[dict[str, Callable[[], Suite]]] = {
+    "hw-nas-bench": _hardware,
+    "nas-bench-201-efficiency": _efficiency,
+    "nas-bench-201-published": _published,
+    "nas-bench-macro": _macro,
+    "synthetic": _synthetic,
+    "training": _training,
+}
+
+
+def get_suite(name: str) -> Suite:
+    """The suite of a name, or of a Python file that defines ``SUITE``.
+
+    Raises:
+        BudgetError: Where there is none.
+    """
+    if name in _SUITES:
+        return _SUITES[name]()
+    if not name.endswith(".py"):
+        raise BudgetError(f"Got the suite {name!r}. {closest(name, _SUITES)} Or a Python file that defines SUITE.")
+    if not Path(name).is_file():
+        raise BudgetError(f"Got the suite {name!r}, which is no file.")
+    found = runpy.run_path(name).get("SUITE")
+    if not isinstance(found, Suite):
+        raise BudgetError(
+            f"The file {name} does not define a suite; expected SUITE = archwright.bench.Suite(name, about, cases)."
+        )
+    return found
+
+
+def list_suites() -> dict[str, str]:
+    """Name of every suite, with what it compares."""
+    return {name: make().about for name, make in _SUITES.items()}

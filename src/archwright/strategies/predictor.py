@@ -1,0 +1,141 @@
+"""Predictor-guided search: an ensemble says which mutants of the best are worth an evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+
+import numpy as np
+
+from archwright.errors import StrategyError, closest
+from archwright.problem import Architecture, Problem, Proposal, Trial
+from archwright.strategies.common import at_least, edit, score_of
+from archwright.strategies.ensemble import Ensemble, fit
+from archwright.strategies.features import can_see, fits, view
+from archwright.strategies.gp import expected_improvement
+from archwright.strategies.guided import Task, cut, functions
+from archwright.strategies.history import History, Observed, draw_new, first_new, hear
+from archwright.strategies.surrogate import Marks, explain
+
+PARENTS = 10
+"""Candidates are mutants of so many of the best."""
+SHARE_OF_DRAWS = 4
+"""One candidate in so many is a random draw."""
+ACQUISITIONS = ("thompson", "ei", "mean")
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """Trees and small networks predict which mutants of the best are worth evaluating. BANANAS, arXiv 1910.11858.
+
+    After random draws an ensemble is fitted to the results: half of it extremely randomised trees, half small networks, mixed
+    by how well each ranks results it was not fitted to. It sees the choices, the paths, the costs and, where the problem
+    brings them, zero-cost scores. Its uncertainty is the disagreement of its members, widened until it agrees with the errors
+    of cross-validation. Candidates are mutants of the best, and some random draws.
+
+    Attributes:
+        acquisition: ``"thompson"``: the best of one draw for each candidate from its own prediction, as the paper does;
+            ``"ei"``: expected improvement on the best result; ``"mean"``: the prediction alone.
+        initial: Random draws before the first fit.
+        candidates: Architectures compared for one proposal.
+        refit: New results after which the ensemble is fitted again.
+    """
+
+    acquisition: str = "thompson"
+    initial: int = 10
+    candidates: int = 100
+    refit: int = 5
+    name = "predictor"
+
+    def __post_init__(self) -> None:
+        if self.acquisition not in ACQUISITIONS:
+            raise StrategyError(
+                f"Got acquisition={self.acquisition!r} for the strategy 'predictor'. {closest(self.acquisition, ACQUISITIONS)}"
+            )
+        at_least(self.name, "initial", self.initial, 4)
+        at_least(self.name, "candidates", self.candidates, 2)
+        at_least(self.name, "refit", self.refit, 1)
+
+    def init(self, problem: Problem) -> History:
+        """Nothing heard yet.
+
+        Raises:
+            StrategyError: Where the space has no hash.
+        """
+        if not can_see(problem.space):
+            view(problem, ())
+        return History()
+
+    def tell(self, state: History, problem: Problem, trial: Trial) -> History:
+        """Notes a running trial, or its result."""
+        score = score_of(problem, trial) if trial.done else None
+        return hear(state, trial, None if score is None else (score,))
+
+    def ask(self, state: History, problem: Problem, rng: np.random.Generator) -> Proposal:
+        """A random draw at first, then the candidate with the highest acquisition.
+
+        Raises:
+            StrategyError: Where the constraints exclude (nearly) all of the space.
+        """
+        observed = functions(state.observed)
+        if len(state.observed) + len(state.pending) < self.initial or len(observed) < 4:
+            return Proposal(draw_new(problem, state, rng), why={"by": "random"})
+        learned = observed[: max(len(observed) - len(observed) % self.refit, min(len(observed), max(4, self.refit)))]
+        architectures = tuple(item.architecture for item in learned)
+        scores = tuple(item.scores[0] for item in learned if item.scores is not None)
+        ensemble, marks = _fitted(Task(problem, architectures), architectures, scores)
+        pool = self._pool(state, observed, problem, rng)
+        chosen = None
+        if candidates := list(pool):
+            mean, deviation = ensemble.predict(_matrix(problem, candidates))
+            gain = self._acquire(mean, deviation, float(marks.marks.max()), rng)
+            order = np.argsort(-gain, kind="stable").tolist()
+            chosen = first_new(problem, state, (candidates[place] for place in order))
+        if chosen is None:
+            return Proposal(draw_new(problem, state, rng), why={"by": "random", "reason": "no candidate is new"})
+        place, parent = candidates.index(chosen), pool[chosen]
+        why = {
+            "by": "predictor",
+            **explain(marks, float(mean[place]), float(deviation[place])),
+            "acquisition": float(gain[place]),
+            "rank_correlation": round(ensemble.correlation, 3),
+            "share_of_trees": round(ensemble.share, 3),
+        }
+        if parent is None:
+            return Proposal(chosen, why=why)
+        return Proposal(chosen, parent=parent.trial, why={**why, "edit": edit(problem, parent.architecture, chosen)})
+
+    def _acquire(self, mean: np.ndarray, deviation: np.ndarray, best: float, rng: np.random.Generator) -> np.ndarray:
+        if self.acquisition == "ei":
+            return expected_improvement(mean, deviation, best)
+        if self.acquisition == "mean":
+            return mean
+        return mean + deviation * rng.standard_normal(len(mean))
+
+    def _pool(
+        self, state: History, observed: list[Observed], problem: Problem, rng: np.random.Generator
+    ) -> dict[Architecture, Observed | None]:
+        """Candidates that can be built and were not proposed, each with its parent where it is a mutant."""
+        known, space = state.known(), problem.space
+        parents = sorted(observed, key=lambda item: (-(item.scores or (0.0,))[0], item.trial))[:PARENTS]
+        pool: dict[Architecture, Observed | None] = {}
+        for index in range(self.candidates):
+            drawn = space.size == 1 or index % SHARE_OF_DRAWS == 0
+            parent = None if drawn else parents[int(rng.integers(len(parents)))]
+            candidate = space.sample(rng) if parent is None else space.mutate(parent.architecture, rng)
+            if candidate not in known and fits(problem, candidate):
+                pool.setdefault(candidate, parent)
+        return pool
+
+
+def _matrix(problem: Problem, architectures: list[Architecture]) -> np.ndarray:
+    """All views side by side, shape (architectures, features)."""
+    return np.concatenate([part for part in view(problem, architectures) if part is not None], axis=1)
+
+
+@lru_cache(maxsize=8)
+def _fitted(task: Task, architectures: tuple[Architecture, ...], scores: tuple[float, ...]) -> tuple[Ensemble, Marks]:
+    """The ensemble given these observations; a pure function, remembered between asks."""
+    kept, results = cut(architectures, scores)
+    marks, targets = Marks.of(results)
+    return fit(_matrix(task.problem, kept), targets, seed=len(scores)), marks
