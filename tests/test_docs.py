@@ -59,7 +59,7 @@ def test_links_lead_somewhere(page):
 def named_commands(page):
     """The words after each ``archwright`` in code, comments left out."""
     text = page.read_text()
-    code = [line for match in FENCE.finditer(text) for line in match[2].splitlines()]
+    code = [line for match in FENCE.finditer(text) for line in match[2].replace("\\\n", " ").splitlines()]
     code += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
     for line in code:
         if found := re.match(r"\$?\s*(?:\S*/)?archwright\s+(.*)", line.strip()):
@@ -74,6 +74,8 @@ def test_commands_and_options_exist(page):
             continue
         command = group.commands.get(words[0])
         assert command is not None, f"{page.name} names `archwright {words[0]}`"
+        if hasattr(command, "commands"):
+            command = command.commands[words[1]]
         known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         unknown = [word for word in words[1:] if word.startswith("--") and word.partition("=")[0] not in known]
         assert not unknown, f"{page.name} names `archwright {words[0]} {' '.join(unknown)}`"

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from archwright.cli.app import app
 
 COMMANDS = (
+    "bench",
+    "evaluators",
     "search",
     "resume",
     "runs",

@@ -81,7 +81,11 @@ def test_jacob_cov_takes_no_more_rows_than_can_be_told_apart():
         of("jacob_cov", linear(noise(1, 3)), noise(64, 3))
 
 
-@pytest.mark.parametrize("activation", [nn.ReLU(), nn.SiLU(), functional.relu, torch.Tensor.relu, torch.tanh], ids=str)
+@pytest.mark.parametrize(
+    "activation",
+    [nn.ReLU(), nn.SiLU(), functional.relu, torch.Tensor.relu, torch.tanh],
+    ids=("relu-module", "silu", "relu", "relu-method", "tanh"),
+)
 def test_naswot_counts_the_units_that_two_rows_switch_alike(activation):
     class Net(nn.Module):
         def __init__(self):
