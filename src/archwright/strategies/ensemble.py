@@ -9,10 +9,10 @@ import numpy as np
 
 from archwright.strategies.evidence import spearman
 
-TREES = 40
+TREES = 30
 NETWORKS = 3
 UNITS = 32
-FOLDS = 4
+FOLDS = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -80,7 +80,7 @@ class Predictor:
         observed = functions(state.observed)
         if len(state.observed) + len(state.pending) < self.initial or len(observed) < 4:
             return Proposal(draw_new(problem, state, rng), why={"by": "random"})
-        learned = observed[: max(len(observed) - len(observed) % self.refit, min(len(observed), max(4, self.refit)))]
+        learned = observed[: len(observed) - max(0, len(observed) - self.initial) % self.refit]
         architectures = tuple(item.architecture for item in learned)
         scores = tuple(item.scores[0] for item in learned if item.scores is not None)
         ensemble, marks = _fitted(Task(problem, architectures), architectures, scores)
@@ -133,7 +133,7 @@ def _matrix(problem: Problem, architectures: list[Architecture]) -> np.ndarray:
     return np.concatenate([part for part in view(problem, architectures) if part is not None], axis=1)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _fitted(task: Task, architectures: tuple[Architecture, ...], scores: tuple[float, ...]) -> tuple[Ensemble, Marks]:
     """The ensemble given these observations; a pure function, remembered between asks."""
     kept, results = cut(architectures, scores)
