@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from archwright.engine import setup
 from archwright.engine.clock import Clock
 from archwright.engine.loop import Loop
@@ -75,7 +77,10 @@ def run_session(
         watch.begin(loop)
         with loop.executor:
             try:
-                why = loop.run()
+                with threadpool_limits(
+                    limits=1, user_api="blas"
+                ):  # threads for a strategy's small matrices would only disturb the workers
+                    why = loop.run()
                 if not own and task is not None and not concluded(run.events()):
                     from archwright.engine.final import conclude
 

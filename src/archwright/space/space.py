@@ -52,6 +52,10 @@ class Space:
         return isinstance(other, Space) and (self.name, self.expression) == (other.name, other.expression)
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash((self.name, self.expression))
 
     def __repr__(self) -> str:
