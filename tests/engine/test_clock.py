@@ -58,3 +58,16 @@ def test_a_finalist_is_given_what_there_is_time_for(ending, pace, seconds, least
     else:
         assert found.epochs == FEWEST_EPOCHS
         assert found.cost == pytest.approx(max(epochs, 0.02), abs=0.002)
+
+
+@given(endings, paces, st.floats(1.0, 1e5), st.integers(1, 8))
+def test_what_a_finalist_will_have_fits_into_the_reserve(ending, pace, limit, workers):
+    found = ending.training(limit, pace, workers)
+    assert found["epochs"] == ending.fidelity.cost
+    rounds = -(-ending.finalists // workers)
+    taken = rounds * found["seconds"] / pace.epoch * ending.epoch(pace) + ending.margin(limit, pace)
+    assert (
+        taken
+        <= max(RESERVE_SHARE * limit, ending.margin(limit, pace)) * 1.001
+        + 0.001 * rounds * ending.epoch(pace) / pace.epoch
+    )

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
 import archwright as aw
-from archwright.engine.forecast import choose, error
+from archwright.engine.forecast import choose
 
 FULL = aw.Fidelity(8)
 
@@ -17,16 +15,6 @@ def problem(*objectives: str) -> aw.Problem:
 def trial(number: int, fidelity: aw.Fidelity = FULL, **values: float) -> aw.Trial:
     measured = (aw.Measurement(values, fidelity.epochs),)
     return aw.Trial(number, aw.Proposal(aw.Architecture(()), fidelity), "finished", measured)
-
-
-@pytest.mark.parametrize(
-    ("metric", "value", "missing"),
-    [("accuracy", 0.9, 0.1), ("r2", 0.25, 0.75), ("log_loss", 0.3, 0.3), ("params", 100.0, None), ("score", 3.0, None)],
-)
-def test_what_is_missing_of_a_perfect_score(metric, value, missing):
-    assert error(trial(0, **{metric: value}), problem(metric)) == (
-        missing if missing is None else pytest.approx(missing)
-    )
 
 
 def test_with_equal_training_the_best_score_wins():

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import msgspec
 import numpy as np
 import pytest
 
-from archwright.problem import Budget, Fidelity
+from archwright.problem import Budget, Fidelity, Measurement
 from archwright.strategies import Auto, Evolution, Random
 from archwright.testing.strategy import simulate
 from archwright.testing.toy import ToyEvaluator, ToySpace, toy_problem
@@ -14,8 +15,10 @@ from archwright.testing.toy import ToyEvaluator, ToySpace, toy_problem
 SPACE = ToySpace((5,) * 10)
 
 
-def search(budget, *, epochs=27, workers=2, trials=5000, evaluator=None, strategy=None, seed=0, **settings):
-    problem = toy_problem(SPACE, fidelity=Fidelity(epochs), budget=budget, workers=workers, seed=seed, **settings)
+def search(
+    budget, *, epochs=27, workers=2, trials=5000, evaluator=None, strategy=None, seed=0, space=SPACE, **settings
+):
+    problem = toy_problem(space, fidelity=Fidelity(epochs), budget=budget, workers=workers, seed=seed, **settings)
     limit = budget.trials if budget.trials is not None else trials
     measured = evaluator or ToyEvaluator(0.02, half=4.0, start=0.1, epoch=1 / 30)
     return simulate(strategy or Auto(), problem, measured, limit, workers=workers, seconds=budget.seconds)
@@ -136,3 +139,28 @@ def test_it_beats_random_search_and_evolution_at_equal_time():
     auto, evolution, drawn = (np.array([answer(strategy, seed) for seed in range(20)]) for strategy in kinds)
     assert np.mean(auto - drawn) > 0.05
     assert np.mean(auto - evolution) > 0.0
+
+
+def slow_and_fast(proposal, problem, seed):
+    """Options of the first choice make networks slower and, at equal epochs, slightly better."""
+    taken = dict(proposal.architecture.choices)["choice0"]
+    for epoch in range(1, (proposal.fidelity or problem.fidelity).epochs + 1):
+        training = 0.02 * 3.0**taken
+        values = {"accuracy": 1.0 - (0.2 - 0.01 * taken) * epoch**-0.2, "params": 10.0}
+        yield Measurement(values, epoch, training * epoch, notes={"training": training})
+
+
+@pytest.mark.parametrize(("settings", "prefers"), [({}, 4), ({"final": {"seconds": 10.0, "epochs": 60.0}}, 2)])
+def test_where_time_is_short_a_fast_network_is_worth_more(settings, prefers):
+    space = ToySpace((5, 4, 4), name="slow")
+    run = search(
+        Budget(seconds=15.0),
+        epochs=8,
+        evaluator=slow_and_fast,
+        settings=settings,
+        strategy=Auto(),
+        space=space,
+    )
+    tops = [trial for trial in run.trials if trial.proposal.why["by"] == "promotion"]
+    taken = Counter(dict(trial.proposal.architecture.choices)["choice0"] for trial in tops)
+    assert taken.most_common(1)[0][0] == prefers

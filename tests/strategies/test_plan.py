@@ -111,3 +111,14 @@ def test_speed_tells_the_start_from_the_epochs():
         Fidelity(2, 0.5),
     )
     assert half == Timing(2.0, 1.0, 2.0)
+
+
+def test_one_epoch_is_enough_where_the_seconds_of_training_are_told():
+    told = Trial(
+        0,
+        Proposal(toy_problem().space.architecture()),
+        "finished",
+        (Measurement({}, 1, 5.0, notes={"training": 2.0}),),
+        seconds=5.0,
+    )
+    assert typical([Timing.of(told, Fidelity(1, 0.5))]) == Speed(3.0, 4.0)

@@ -110,9 +110,7 @@ def search(
         fidelity = Fidelity()
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
-        notes["search_seconds"] = setup.search_seconds(
-            limit.seconds, clock.spent, plan, setup.ending(task, final, after), parallel
-        )
+        notes |= setup.timetable(limit.seconds, clock.spent, plan, setup.ending(task, final, after), parallel)
     settings = Settings(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
         target=target,
@@ -195,8 +193,12 @@ def _changes(settings: Settings, budget: str | float | Budget | None, workers: i
     if limit != settings.budget:
         changes["budget"] = limit
         if limit.seconds is not None and "search_seconds" in settings.notes:
-            more = limit.seconds - (settings.budget.seconds or 0.0)
-            changes["notes"] = {**settings.notes, "search_seconds": settings.notes["search_seconds"] + more}
+            notes = {**settings.notes}
+            before = settings.budget.seconds or 0.0
+            notes["search_seconds"] += limit.seconds - before
+            if "final" in notes:
+                notes["final"] = {**notes["final"], "seconds": notes["final"]["seconds"] * limit.seconds / before}
+            changes["notes"] = notes
     return changes
 
 

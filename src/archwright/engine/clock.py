@@ -111,6 +111,17 @@ class Ending:
         most = RESERVE_SHARE * limit - margin
         return margin + (0.0 if most < least * epoch else min(most, 1.2 * self.fidelity.cost * epoch))
 
+    def training(self, limit: float, pace: Pace, workers: int) -> dict[str, float]:
+        """What a finalist will have at most: ``seconds`` of training on the training rows, and ``epochs`` over all the data.
+
+        Args:
+            limit: The time budget.
+            pace: A typical one.
+            workers: How many are trained at once.
+        """
+        seconds = max(0.0, RESERVE_SHARE * limit - self.margin(limit, pace)) / -(-self.finalists // workers)
+        return {"seconds": round(seconds * pace.epoch / self.epoch(pace), 3), "epochs": self.fidelity.cost}
+
     def affordable(self, seconds: float, pace: Pace, least: float = 0.0) -> Fidelity | None:
         """What a finalist can be trained with in so many seconds; ``None`` for less than the epochs over all the data that a trial had.
 

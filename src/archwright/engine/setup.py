@@ -207,11 +207,22 @@ def timed(problem: Problem, task: Task) -> Callable[[Trial], Pace]:
     return pace
 
 
-def search_seconds(limit: float, spent: float, notes: dict[str, Any], ending: Ending, workers: int) -> float:
-    """Seconds that are left for searching once the workers have started, less what the end will take."""
+def timetable(limit: float, spent: float, notes: dict[str, Any], ending: Ending, workers: int) -> dict[str, Any]:
+    """How a time budget is divided.
+
+    Returns:
+        ``search_seconds``: those left for searching once the workers have started, less what the end will take. Where the pace is known, ``final``: what the
+        final training of a network will have (:meth:`~archwright.engine.clock.Ending.training`).
+    """
     start = START_SECONDS if workers > 1 else 0.0
-    end = ending.reserve(limit, Pace(**notes["pace"]), workers) if "pace" in notes else 0.0
-    return round(max(0.3 * limit, limit - spent - start - end), 3)
+    if "pace" not in notes:
+        return {"search_seconds": round(max(0.3 * limit, limit - spent - start), 3)}
+    pace = Pace(**notes["pace"])
+    seconds = limit - spent - start - ending.reserve(limit, pace, workers)
+    return {
+        "search_seconds": round(max(0.3 * limit, seconds), 3),
+        "final": ending.training(limit, pace, workers),
+    }
 
 
 def measured_pace(

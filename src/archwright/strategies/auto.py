@@ -14,12 +14,13 @@ from archwright.strategies.common import score_of
 from archwright.strategies.evidence import kendall
 from archwright.strategies.guided import Guided
 from archwright.strategies.plan import Amount, Plan, Speed, Timing, cost, limits, make_plan, typical
+from archwright.strategies.prospect import with_prospect
 from archwright.strategies.rungs import Rungs, RungsState, ladder, promoted_from
 
 ETA = 3
 RUNGS = 4
 PROBE_EPOCHS = 2
-"""The first trials have so many epochs at least, so that the cost of starting can be told from that of an epoch."""
+"""The first trials have so many epochs at least, so that the cost of starting can be told from that of an epoch; one where they tell it themselves."""
 PROBE_SHARE = 0.15
 """Share of the time after which there is a plan from however few trials have ended, refined by those to come."""
 FINISH = 0.1
@@ -83,6 +84,9 @@ class Auto:
       is chosen among many fully trained networks; what starts at the bottom now would not get there. The less the
       fidelities agree on who is better (Kendall's tau of what was promoted), the sooner this begins.
 
+    Where time is limited, networks are compared by what is to be expected of them after the final training, in which a slow
+    one has fewer epochs (:func:`~archwright.strategies.prospect.with_prospect`).
+
     Under a limit in trials alone a short trial costs as much as a long one, so that all are long and there is no halving.
     """
 
@@ -92,12 +96,12 @@ class Auto:
         """Empty rungs, and a plan where it depends on no speed."""
         limit, levels = limits(problem), _levels(problem)
         plan = None if math.isfinite(limit.seconds) else make_plan(levels, ETA, limit, Speed())
-        return AutoState(_engine(levels, plan).init(problem), plan)
+        return AutoState(_engine(problem, plan).init(problem), plan)
 
     def tell(self, state: AutoState, problem: Problem, trial: Trial) -> AutoState:
         """Files the trial, counts what it cost, and makes the plan once the speed is known."""
-        levels = _levels(problem)
-        rungs = _engine(levels, state.plan).tell(state.rungs, problem, trial)
+        levels, trial = _levels(problem), with_prospect(problem, trial)
+        rungs = _engine(problem, state.plan).tell(state.rungs, problem, trial)
         starts = trial.id > state.rungs.heard
         ends = trial.done and (starts or any(item.trial == trial.id for item in state.rungs.running))
         spent = _spend(state.spent, trial, _epochs(levels, trial.proposal), starts, ends)
@@ -106,10 +110,10 @@ class Auto:
         if timed and math.isfinite(limit.seconds) and len(timings) < (wanted := max(4, 2 * problem.workers)):
             timings = (*timings, Timing.of(trial, trial.proposal.fidelity or problem.fidelity))
             if len(timings) == wanted or spent.seconds > PROBE_SHARE * limit.seconds:
-                before = _engine(levels, plan).entry
+                before = _engine(problem, plan).entry
                 plan = make_plan(levels, ETA, limit, typical(timings))
                 if plan.entry != before:
-                    rungs = msgspec.structs.replace(rungs, proposer=_engine(levels, plan).proposer.init(problem))
+                    rungs = msgspec.structs.replace(rungs, proposer=_engine(problem, plan).proposer.init(problem))
         return AutoState(
             rungs, plan, timings, spent, _paired(state.pairs, problem, levels, trial) if ends else state.pairs
         )
@@ -121,7 +125,7 @@ class Auto:
             StrategyError: Where the constraints exclude (nearly) all of the space.
         """
         levels = _levels(problem)
-        engine = _engine(levels, state.plan)
+        engine = _engine(problem, state.plan)
         due = engine.promotion(state.rungs)
         if due is not None:
             return _because(due, "promote", levels, state)
@@ -136,15 +140,18 @@ def _levels(problem: Problem) -> tuple[Fidelity, ...]:
     return ladder(problem.fidelity, ETA, RUNGS)
 
 
-def _probe(levels: tuple[Fidelity, ...]) -> int:
-    """The lowest rung with enough epochs to measure the speed, else the highest."""
-    return next((level for level, fidelity in enumerate(levels) if fidelity.epochs >= PROBE_EPOCHS), len(levels) - 1)
+def _probe(levels: tuple[Fidelity, ...], told: bool) -> int:
+    """The lowest rung with enough epochs to measure the speed, else the highest; the lowest where trials tell their seconds of training."""
+    least = 1 if told else PROBE_EPOCHS
+    return next((level for level, fidelity in enumerate(levels) if fidelity.epochs >= least), len(levels) - 1)
 
 
-def _engine(levels: tuple[Fidelity, ...], plan: Plan | None) -> Rungs:
-    """Halving as planned; before there is a plan, random draws at the lowest rung."""
+def _engine(problem: Problem, plan: Plan | None) -> Rungs:
+    """Halving as planned; before there is a plan, random draws at a low rung."""
+    levels = _levels(problem)
     if plan is None:
-        return Rungs(Guided(initial=100), ETA, levels, _probe(levels), _probe(levels))
+        probe = _probe(levels, told="final" in problem.settings)
+        return Rungs(Guided(initial=100), ETA, levels, probe, probe)
     proposer = Guided(plan.population, plan.sample, min(INITIAL, plan.population))
     return Rungs(proposer, ETA, levels, plan.entry, plan.top)
 

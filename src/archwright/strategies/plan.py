@@ -31,7 +31,7 @@ class Timing(msgspec.Struct, frozen=True):
     Attributes:
         seconds: All of it.
         epochs: Epochs over all the training data.
-        epoch: Seconds of an epoch alone; ``None`` where it measured once only.
+        epoch: Seconds of an epoch alone; ``None`` where it measured once only, and did not tell the seconds of its ``training``.
     """
 
     seconds: float
@@ -45,6 +45,8 @@ class Timing(msgspec.Struct, frozen=True):
         epoch = None
         if last.epoch > first.epoch and last.seconds > first.seconds:
             epoch = float(last.seconds - first.seconds) / (last.epoch - first.epoch) / fidelity.share
+        elif "training" in last.notes:
+            epoch = float(last.notes["training"]) / fidelity.share
         return cls(float(trial.seconds or last.seconds), fidelity.cost, epoch)
 
 

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from archwright.problem import Architecture, Fidelity, Measurement, Problem, Proposal, Strategy, Trial
+from archwright.problem import Architecture, Fidelity, Problem, Proposal, Strategy, Trial
 from archwright.strategies.common import score_of
+from archwright.strategies.prospect import scored
 
 Key = tuple[float, float, int]
 """Order of a rung, best first: ``(-score, parameters, trial)``: ties go to the smaller, then to the earlier."""
@@ -252,11 +253,7 @@ def _promoted(rungs: tuple[Rung, ...], source: int, entry: Entry) -> tuple[Rung,
 
 def _as_counted(problem: Problem, trial: Trial, root: int, counts: float) -> Trial:
     """The trial as the proposer hears of it: under the number it knows, scored on the scale of the entry rung."""
-    objective = problem.objectives[0]
-    final = trial.measurements[-1]
-    values = {**final.values, objective.metric: objective.score(counts)}
-    measurement = Measurement(values, final.epoch, final.seconds, final.artifacts, final.notes)
-    return msgspec.structs.replace(trial, id=root, measurements=(measurement,))
+    return msgspec.structs.replace(scored(problem, trial, problem.objectives[0].score(counts)), id=root)
 
 
 def _inserted(items: tuple[T, ...], item: T) -> tuple[T, ...]:
