@@ -35,7 +35,7 @@ def prospect(missing: float, trained: float, epochs: float) -> float:
     >>> round(prospect(0.2, 1.0, 32.0), 3)
     0.1
     """
-    return missing * max(1.0, epochs / trained) ** -EXPONENT
+    return missing * float(max(1.0, epochs / trained) ** -EXPONENT)
 
 
 def with_prospect(problem: Problem, trial: Trial) -> Trial:
