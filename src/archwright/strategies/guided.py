@@ -24,7 +24,7 @@ PARENTS = 8
 """The neighbours of so many of the best are candidates ..."""
 NEAR = 40
 """... so many of each, at most ..."""
-FAR = 200
+FAR = 60
 """... and so many random draws."""
 SHORTLIST = 40
 """Candidates whose networks are built, at most."""
@@ -100,7 +100,7 @@ class Guided:
             return _because(self._evolution.ask(state.evolution, problem, rng), {"reason": "the space has no hash"})
         model = _model(problem, tuple(item.architecture for item in observed), tuple(map(_score, observed)))
         said: dict[str, Any] = {
-            "model": f"gaussian process on {', '.join(model.fine.rows.names)}",
+            "model": f"gaussian process on {', '.join(model.fine.views)}",
             "rank_correlation": round(model.fine.correlation, 3),
         }
         if rng.random() >= model.fine.correlation / TRUSTED:

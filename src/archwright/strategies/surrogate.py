@@ -105,8 +105,14 @@ class Surrogate:
 
     @cached_property
     def best(self) -> float:
-        """The highest mean of an observed architecture."""
-        return float((self.targets - self.hyper.noise * self.weights).max())
+        """The highest that was observed, or is believed of what runs."""
+        return float(self.targets.max())
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """What it tells architectures apart by."""
+        named = zip(self.rows.names, self.units, strict=True)
+        return tuple(name for name, unit in named if unit[0] > 0.0 or name == "choices")
 
     def predict(self, rows: Views) -> tuple[np.ndarray, np.ndarray]:
         """Means and standard deviations, without noise; shape (rows,) each."""
@@ -124,7 +130,7 @@ class Surrogate:
 
 
 Units = tuple[tuple[float, ...], ...]
-"""For each view what its distances are divided by; for costs, also what each cost is divided by."""
+"""For each view what its distances are divided by, 0 where it tells nothing apart; for costs, also what each cost is divided by."""
 
 
 def condition(rows: Views, targets: np.ndarray, units: Units, hyper: Hyper) -> Surrogate:
@@ -169,7 +175,7 @@ def units_of(rows: Views) -> Units:
     plain = tuple((1.0, *(spread if name == "costs" else ())) for name in rows.names)
     count = len(rows)
     means = [float(matrix.sum()) / max(1, count * (count - 1)) for matrix in _distances(rows, rows, plain)]
-    return tuple((mean or 1.0, *unit[1:]) for mean, unit in zip(means, plain, strict=True))
+    return tuple((mean, *unit[1:]) for mean, unit in zip(means, plain, strict=True))
 
 
 def kernel(first: Views, second: Views, units: Units, length: float) -> np.ndarray:
@@ -186,6 +192,8 @@ def _distances(first: Views, second: Views, units: Units) -> list[np.ndarray]:
     """For each view the sum of absolute differences, in units."""
     found = []
     for name, unit in zip(first.names, units, strict=True):
+        if unit[0] == 0.0 and name != "choices":
+            continue
         one, two = getattr(first, name), getattr(second, name)
         if name in ("costs", "scores"):
             scaled = np.array(unit[1:]) if len(unit) > 1 else 1.0
@@ -193,7 +201,7 @@ def _distances(first: Views, second: Views, units: Units) -> list[np.ndarray]:
         else:
             common = one @ two.T
             matrix = (one.sum(axis=1)[:, None] + two.sum(axis=1)[None, :] - 2.0 * common).astype(float)
-        found.append(np.maximum(matrix, 0.0) / unit[0])
+        found.append(np.maximum(matrix, 0.0) / (unit[0] or 1.0))
     return found
 
 
