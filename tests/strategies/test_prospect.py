@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +76,10 @@ def test_a_loss_falls():
         (problem("score", final=FINAL), trial(0.8, 1.0, metric="score")),
         (problem(final=FINAL), trial(0.8, 1.0, status="failed")),
         (problem(final=FINAL), trial(0.8)),
+        (
+            dataclasses.replace(problem(final=FINAL), constraints=(aw.Constraint.parse("accuracy>=0.9"),)),
+            trial(0.8, 1.0),
+        ),
     ],
 )
 def test_else_a_trial_is_left_as_it_is(of, given):

@@ -20,6 +20,7 @@ from archwright.explain import BASELINE, FINAL, fidelity, purpose, rank
 from archwright.ledger import Event, Kind, apply
 from archwright.problem import Fidelity, Problem, Proposal, Strategy, Trial, trial_seed
 from archwright.strategies import Random
+from archwright.strategies.prospect import with_prospect
 
 MAX_FAILURES = 20
 """Failures from the start without a single success, after which the search gives up and says why."""
@@ -98,6 +99,7 @@ class Loop:
         self._trained = 0
         self._failures: list[str] = []
         self._best: dict[str, tuple[tuple[float, ...], Trial]] = {}
+        self._likely: tuple[tuple[float, ...], Trial] | None = None
         for event in events:
             self._fold(event)
 
@@ -172,7 +174,7 @@ class Loop:
             return 0.0
         if not self.ending.finalists:
             return min(1.0, 0.05 * limit)
-        best = self.incumbent()
+        best = self._likely[1] if self._likely else None
         if best is None or not best.seconds:
             return 0.2 * limit
         return self.ending.reserve(limit, self.pace(best), self.problem.workers, self.trained_for(best))
@@ -387,5 +389,8 @@ class Loop:
         key = rank(trial, self.problem) if trial.done and who != FINAL else None
         if key is not None and (who not in self._best or key > self._best[who][0]):
             self._best[who] = (key, trial)
+        likely = rank(with_prospect(self.problem, trial), self.problem) if key is not None else None
+        if likely is not None and (self._likely is None or likely > self._likely[0]):
+            self._likely = (likely, trial)
         if who == "search":
             self._state = self.strategy.tell(self._state, self.problem, trial)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from archwright.explain import fidelity, rank, ranking
 from archwright.problem import Problem, Trial
+from archwright.strategies.pareto import front
 
 
 def incumbent(problem: Problem, trials: Iterable[Trial]) -> Trial | None:
@@ -28,11 +29,8 @@ def pareto(problem: Problem, trials: Iterable[Trial]) -> list[Trial]:
                 objective.score(value or 0.0) for objective, value in zip(problem.objectives, values, strict=True)
             )
             rows[trial.fingerprint or str(trial.id)] = (scores, trial)
-    front = [
-        (scores, trial)
-        for scores, trial in rows.values()
-        if not any(
-            other != scores and all(a >= b for a, b in zip(other, scores, strict=True)) for other, _ in rows.values()
-        )
-    ]
-    return [trial for _, trial in sorted(front, key=lambda row: row[0], reverse=True)]
+    found = list(rows.values())
+    best_first = sorted(
+        (found[index] for index in front([scores for scores, _ in found])), key=lambda row: row[0], reverse=True
+    )
+    return [trial for _, trial in best_first]

@@ -42,9 +42,12 @@ def with_prospect(problem: Problem, trial: Trial) -> Trial:
     """A finished trial with its prospect in place of its score, so that those with slow and with fast networks can be compared.
 
     The problem's setting ``final`` says what the final training will have: ``seconds``, and ``epochs`` over all the data at most. The trial is
-    returned as it is where that is not known, its metric has no perfect score, or its measurements do not tell the seconds of their ``training``.
+    returned as it is where that is not known, its metric has no perfect score or is constrained, or its measurements do not tell the seconds of
+    their ``training``.
     """
     final, missing = problem.settings.get("final"), error(trial, problem)
+    if any(constraint.metric == problem.objectives[0].metric for constraint in problem.constraints):
+        return trial
     notes = [measurement.notes for measurement in trial.measurements[1:] or trial.measurements]
     if (
         not final

@@ -167,7 +167,8 @@ def check_strategy(
     The state is the fold of ``tell`` over what was heard, also after a trip through JSON, as from a ledger; from the state folded from any prefix
     the same proposals follow; states are not changed by ``tell`` and ``ask``; ``ask`` depends on nothing but state, problem and generator; failed
     and duplicate trials, missing metrics, NaN and any order of completion are survived; proposals are within the space, the constraints and the
-    full fidelity, have parents that are known, and say why in JSON. Where nothing runs, there is always a proposal. A method ``stop``, where there
+    full fidelity, have parents that are known, and say why in JSON. Where nothing runs, there is a proposal, unless all architectures that satisfy the
+    constraints have been proposed. A method ``stop``, where there
     is one, reads only, and names running trials.
 
     Args:
@@ -189,7 +190,7 @@ def check_strategy(
             checked = _Checked(strategy, problem)
             rng = np.random.default_rng([problem.seed, number, workers])
             simulation = simulate(checked, problem, measured, trials, workers=workers, rng=rng)
-            assert len(simulation.trials) == trials, (
+            assert len(simulation.trials) == trials or _all_proposed(problem, simulation.trials), (
                 f"{strategy.name} stopped after {len(simulation.trials)} of {trials} trials though none was running."
             )
             _check_folds(strategy, problem, checked, simulation.heard)
@@ -269,6 +270,13 @@ def _check_proposal(name: str, proposal: Proposal, problem: Problem, known: set[
     assert msgspec.json.decode(msgspec.json.encode(proposal), type=Proposal) == proposal, (
         f"{name}: why={proposal.why} is not plain JSON."
     )
+
+
+def _all_proposed(problem: Problem, trials: tuple[Trial, ...]) -> bool:
+    """Whether no architecture that satisfies the constraints is left; a space that does not list its architectures always has one."""
+    proposed = {trial.proposal.architecture for trial in trials}
+    listed = getattr(problem.space, "architectures", None)
+    return listed is not None and all(one in proposed or not problem.feasible(one) for one in listed())
 
 
 def _check_folds(strategy: Strategy, problem: Problem, checked: _Checked, heard: tuple[Trial, ...]) -> None:
