@@ -9,6 +9,7 @@ import pytest
 
 from archwright.problem import Budget, Fidelity, Measurement
 from archwright.strategies import Auto, Evolution, Random
+from archwright.strategies.auto import Pair, agreement
 from archwright.testing.strategy import simulate
 from archwright.testing.toy import ToyEvaluator, ToySpace, toy_problem
 
@@ -47,7 +48,7 @@ def test_two_minutes_of_one_second_trials():
 
 
 def test_the_expected_numbers_come_true():
-    run = search(Budget(seconds=100.0))
+    run = search(Budget(seconds=60.0))
     plan = run.state.plan
     explored = [trial for trial in run.trials if trial.proposal.why["phase"] == "explore"]
     assert sum(trial.status == "finished" for trial in explored) == pytest.approx(plan.candidates, rel=0.2)
@@ -56,7 +57,7 @@ def test_the_expected_numbers_come_true():
 
 
 def test_the_best_that_wait_reach_the_top_at_the_end():
-    run = search(Budget(seconds=60.0))
+    run = search(Budget(seconds=30.0))
     finish = [index for index, phase in enumerate(phases(run)) if phase == "finish"]
     assert finish
     assert min(finish) > 0.8 * len(run.trials)
@@ -71,6 +72,51 @@ def test_a_limit_in_trials_makes_full_trials_of_random_and_guided_proposals(coun
     kinds = [trial.proposal.why["by"] for trial in run.trials]
     assert "promotion" not in kinds
     assert bool({"mutation", "surrogate"} & set(kinds)) == (count >= 5)
+
+
+def test_proposals_say_how_far_the_model_and_the_fidelities_are_trusted():
+    run = search(Budget(seconds=30.0))
+    guided = [trial.proposal.why for trial in run.trials if trial.proposal.why["by"] == "surrogate"]
+    assert guided
+    for why in guided:
+        assert {"rank_correlation", "predicted", "uncertainty", "acquisition", "plan", "rung"} <= set(why)
+    taus = [trial.proposal.why.get("fidelities_agree") for trial in run.trials]
+    assert taus[0] is None
+    assert taus[-1] == round(agreement(run.state.pairs), 3)
+    assert -1 <= taus[-1] <= 1
+
+
+def pairs(before, after):
+    return tuple(Pair(0, 1, *scores) for scores in zip(before, after, strict=True))
+
+
+def test_fidelities_agree_where_they_rank_alike():
+    rising = [float(number) for number in range(10)]
+    assert agreement(pairs(rising, rising)) == 1.0
+    assert agreement(pairs(rising, rising[::-1])) == -1.0
+    assert agreement(pairs(rising[:5], rising[:5])) is None
+    upper = tuple(Pair(1, 2, pair.before, pair.after) for pair in pairs(rising, rising[::-1]))
+    assert agreement(pairs(rising, rising) + upper) == 0.0, "steps of the ladder are not mixed"
+
+
+def test_the_less_the_fidelities_agree_the_sooner_full_training_begins():
+    problem = toy_problem(SPACE, fidelity=Fidelity(27), budget=Budget(seconds=30.0))
+    run = search(Budget(seconds=30.0), workers=1)
+    rising = [float(number) for number in range(10)]
+    begins = []
+    for after in (rising, rising[::-1]):
+        for tenths in range(300):
+            state = msgspec.structs.replace(
+                run.state,
+                pairs=pairs(rising, after),
+                spent=msgspec.structs.replace(run.state.spent, seconds=tenths / 10),
+            )
+            if Auto().ask(state, problem, np.random.default_rng(0)).why["phase"] == "finish":
+                begins.append(tenths / 10)
+                break
+    alike, crossing = begins
+    assert crossing < alike < 30.0
+    assert alike - crossing == pytest.approx(3.0, abs=0.5), "a tenth of the budget lies between the two"
 
 
 def test_without_a_time_limit_nothing_depends_on_time():
@@ -136,7 +182,7 @@ def test_it_beats_random_search_and_evolution_at_equal_time():
         return SPACE.value(best.proposal.architecture)
 
     kinds = (Auto(), Evolution(10, 5), Random())
-    auto, evolution, drawn = (np.array([answer(strategy, seed) for seed in range(20)]) for strategy in kinds)
+    auto, evolution, drawn = (np.array([answer(strategy, seed) for seed in range(8)]) for strategy in kinds)
     assert np.mean(auto - drawn) > 0.05
     assert np.mean(auto - evolution) > 0.0
 

@@ -47,6 +47,7 @@ _BUILT_IN = {
     "nsga2": "archwright.strategies.nsga2:NSGA2",
     "optuna": "archwright.strategies.optuna_sampler:OptunaSampler",
     "ppo": "archwright.strategies.ppo:PPO",
+    "predictor": "archwright.strategies.predictor:Predictor",
     "progressive": "archwright.strategies.progressive:Progressive",
     "q-learning": "archwright.strategies.q_learning:QLearning",
     "random": "archwright.strategies.random:Random",
