@@ -155,13 +155,30 @@ class Json(Observer):
         print(json.dumps({"run": self.name, **record}), flush=True)
 
 
+class _Cell:
+    """The output of a notebook's cell, redrawn. Unlike a widget's it is still there when the notebook is opened again."""
+
+    def __enter__(self) -> _Cell:
+        from IPython.display import display  # type: ignore[import-not-found]
+
+        self._handle = display(Text(), display_id=True)
+        return self
+
+    def update(self, panel: Panel) -> None:
+        self._handle.update(panel)
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
 class LivePanel(Observer):
     """A panel that redraws itself: budget, incumbent, what is running and why."""
 
     def __init__(self, name: str, settings: Settings, console: Console | None = None) -> None:
         super().__init__(name, settings)
         self._console = console or Console(stderr=True)
-        self._live = Live(console=self._console, refresh_per_second=4, transient=False)
+        in_cell = self._console.is_jupyter
+        self._live = _Cell() if in_cell else Live(console=self._console, refresh_per_second=4, transient=False)
         self._drawn = 0.0
         self._loop: Loop | None = None
         self._reported, self._counts = _Reported(), Counter[str]()

@@ -13,6 +13,7 @@ from archwright.engine.ranking import incumbent, pareto
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
 from archwright.errors import ArchwrightError, DataError, LedgerError
+from archwright.explain import FINAL, purpose
 from archwright.explain import why as explain_why
 from archwright.ledger import Ended, fold
 from archwright.problem import Architecture, Problem, Trial
@@ -220,7 +221,15 @@ class Result:
 
     def __repr__(self) -> str:
         state = "interrupted" if self.interrupted else (self.ended or "not finished")
-        return f"Result({self.name!r}, {len(self.trials)} trials, {state})"
+        return f"Result({self.name!r}, {self._answer()}{sum(purpose(trial) != FINAL for trial in self.trials)} trials, {state})"
+
+    def _answer(self) -> str:
+        final = self.final
+        if final is None or final.cost is None or final.metric not in final.test:
+            return ""
+        test = final.test[final.metric]
+        shown, low, high = (show(final.metric, value) for value in (test.value, test.low, test.high))
+        return f"test {final.metric} {shown} [{low}, {high}], {final.cost.params:,} parameters, trial {final.trial}, "
 
 
 def problem_of(settings: Settings) -> Problem:
