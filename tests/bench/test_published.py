@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from archwright.bench import published
-from archwright.bench.published import hw_nas_bench_table, nas_bench_201_table, nas_bench_macro_table
+from archwright.bench.published import hw_nas_bench_table, nas_bench_201_table, nas_bench_macro_table, zero_cost_table
 from archwright.errors import DataError
 from archwright.space.zoo.nas_bench_201 import architecture
 
@@ -34,6 +34,20 @@ def few(tables: str, folder: Path, count: int) -> Path:
             **{name: stored[name][:count] for name in stored.files if stored[name].shape[0] == whole},
         )
     return folder
+
+
+def test_zero_cost_scores(tables, tmp_path):
+    few(tables, tmp_path, 60)
+    with pytest.raises(DataError, match="published scores are at"):
+        zero_cost_table(str(tmp_path))
+    with np.load(Path(tables) / "nas-bench-201-zero-cost.npz") as stored:
+        np.savez(tmp_path / "nas-bench-201-zero-cost.npz", **{name: stored[name][:60] for name in stored.files})
+    table = zero_cost_table(str(tmp_path), "c100")
+    known = table.by_id({"synflow": "c100_freerea_logsynflow", "params": "c100_params"})
+    first = next(iter(known.values()))
+    assert first["params"] == table.column("c100_params")[0]
+    assert first["synflow"] == pytest.approx(table.column("c100_freerea_logsynflow")[0])
+    assert len(known) == 60
 
 
 def test_nas_bench_201(tables, tmp_path):

@@ -10,8 +10,8 @@ from archwright.bench import TableCase, get_suite, reported, run_one
 from archwright.bench.outcome import repeated
 from archwright.bench.run import run_case
 from archwright.bench.table import TableEvaluator
-from archwright.errors import BudgetError, StrategyError
-from archwright.problem import Budget, Problem
+from archwright.errors import BudgetError, DataError, StrategyError
+from archwright.problem import Budget, Problem, Proposal
 from archwright.strategies import Evolution, Random
 from archwright.testing.strategy import simulate
 
@@ -133,3 +133,21 @@ def test_published_means_are_reached(strategy, tables):
     ]
     for (name, expected), within in zip(zip(case.report, PUBLISHED[strategy]), (0.10, 0.30, 0.35)):
         assert 100 * np.mean([end[name][-1] for end in ends]) == pytest.approx(expected, abs=within), name
+
+
+@dataclasses.dataclass(frozen=True)
+class Greedy(Random):
+    """Proposes what a zero-cost score says is best."""
+
+    def ask(self, state, problem, rng):
+        known = problem.settings["zero_cost"]
+        best = max(problem.space.architectures(), key=lambda one: known[one.id]["look"])
+        return Proposal(best, why={"by": "look"})
+
+
+def test_zero_cost_scores_are_known_beforehand(small):
+    table = small.load(None, 0)
+    found = run_case(dataclasses.replace(small, zero_cost={"look": "seen"}), Greedy(), 0, Budget(trials=1))
+    assert found.scores[0][0] == table.column("seen").max()
+    with pytest.raises(DataError, match="has no column 'absent'"):
+        run_case(dataclasses.replace(small, zero_cost={"look": "absent"}), Greedy(), 0, Budget(trials=1))

