@@ -38,7 +38,7 @@ class Predictor:
             ``"ei"``: expected improvement on the best result; ``"mean"``: the prediction alone.
         initial: Random draws before the first fit.
         candidates: Architectures compared for one proposal.
-        refit: New results after which the ensemble is fitted again.
+        refit: New results after which the ensemble is fitted again; a tenth of the results where that is more.
     """
 
     acquisition: str = "thompson"
@@ -80,7 +80,7 @@ class Predictor:
         observed = functions(state.observed)
         if len(state.observed) + len(state.pending) < self.initial or len(observed) < 4:
             return Proposal(draw_new(problem, state, rng), why={"by": "random"})
-        learned = observed[: len(observed) - max(0, len(observed) - self.initial) % self.refit]
+        learned = observed[: self._learned(len(observed))]
         architectures = tuple(item.architecture for item in learned)
         scores = tuple(item.scores[0] for item in learned if item.scores is not None)
         ensemble, marks = _fitted(Task(problem, architectures), architectures, scores)
@@ -104,6 +104,13 @@ class Predictor:
         if parent is None:
             return Proposal(chosen, why=why)
         return Proposal(chosen, parent=parent.trial, why={**why, "edit": edit(problem, parent.architecture, chosen)})
+
+    def _learned(self, count: int) -> int:
+        """How many of so many results the ensemble is fitted to."""
+        learned = min(count, self.initial)
+        while (more := learned + max(self.refit, learned // 10)) <= count:
+            learned = more
+        return learned
 
     def _acquire(self, mean: np.ndarray, deviation: np.ndarray, best: float, rng: np.random.Generator) -> np.ndarray:
         if self.acquisition == "ei":
