@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import time
@@ -159,9 +160,8 @@ class _Cell:
     """The output of a notebook's cell, redrawn. Unlike a widget's it is still there when the notebook is opened again."""
 
     def __enter__(self) -> _Cell:
-        from IPython.display import display  # type: ignore[import-not-found]
-
-        self._handle = display(Text(), display_id=True)
+        display: Any = importlib.import_module("IPython.display")  # there is one where there is a notebook
+        self._handle = display.display(Text(), display_id=True)
         return self
 
     def update(self, panel: Panel) -> None:
