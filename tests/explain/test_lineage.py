@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -41,6 +42,17 @@ def test_a_lineage_tells_edit_reason_and_gain_of_each_step(
     assert str(found.steps[1].edits[0]) in text
     assert "rank 2 of 3 at rung 0" in text
     assert "mostly longer training" in text
+
+
+def test_what_was_not_trained_has_no_epochs(problem: Problem, trial: Make, architectures: list[Architecture]) -> None:
+    scored = dataclasses.replace(problem, settings={"trains": False})
+    trials = [
+        trial(0, architectures[0], 0.7),
+        trial(1, architectures[0], 0.9, fidelity=Fidelity(8), why={"by": "final", "of": 0}),
+    ]
+    assert "epoch" not in why(trials[:1], 0, scored).text()
+    assert "5 epochs" in why(trials[:1], 0, problem).text()
+    assert "8 epochs" in why(trials, 1, scored).text(), "the final training is one"
 
 
 @settings(deadline=None, max_examples=20, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])

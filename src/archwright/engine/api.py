@@ -108,6 +108,7 @@ def search(
         notes |= plan
     else:
         fidelity = Fidelity()
+        notes["trains"] = False
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
         notes |= setup.timetable(limit.seconds, clock.spent, plan, setup.ending(task, final, after), parallel)

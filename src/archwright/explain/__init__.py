@@ -1,7 +1,7 @@
 """Explanations of a run, computed from its trials alone: no torch, no clock, no randomness of its own."""
 
 from archwright.explain.importance import Importance, Mattered, Option, importance
-from archwright.explain.lineage import Edit, Explanation, Step, headline, show_fidelity, show_gain, why
+from archwright.explain.lineage import Edit, Explanation, Step, headline, show_gain, why
 from archwright.explain.progress import Point, Progress, progress
 from archwright.explain.trials import (
     BASELINE,
@@ -14,6 +14,9 @@ from archwright.explain.trials import (
     purpose,
     rank,
     ranking,
+    show_fidelity,
+    training,
+    trains,
 )
 
 __all__ = [
@@ -40,5 +43,7 @@ __all__ = [
     "ranking",
     "show_fidelity",
     "show_gain",
+    "training",
+    "trains",
     "why",
 ]

@@ -9,8 +9,8 @@ import msgspec
 
 from archwright.errors import ArchwrightError
 from archwright.explain.reasons import reasons
-from archwright.explain.trials import fidelity, metric_value, purpose, ranking
-from archwright.problem import Fidelity, Problem, Space, Trial
+from archwright.explain.trials import fidelity, metric_value, purpose, ranking, training
+from archwright.problem import Problem, Space, Trial
 from archwright.problem.final import RATES, show
 
 Kind = Literal["start", "edit", "promotion", "final"]
@@ -44,7 +44,7 @@ class Step(msgspec.Struct, frozen=True):
         status: The trial's status.
         value: Its final metric value.
         gain: Change against the parent's score; positive is better, whatever the metric's direction.
-        fidelity: What it was trained with.
+        training: What it was trained with, in words; empty where it was not trained.
         same_fidelity: Whether the parent was trained as long, so that the gain is due to the edit (and to noise) alone.
     """
 
@@ -56,7 +56,7 @@ class Step(msgspec.Struct, frozen=True):
     status: str
     value: float | None
     gain: float | None
-    fidelity: Fidelity
+    training: str
     same_fidelity: bool
 
 
@@ -92,7 +92,7 @@ class Explanation(msgspec.Struct, frozen=True):
         for step in self.steps:
             value = "no result" if step.value is None else show(self.metric, step.value)
             gain = "" if step.gain is None else f"  ({show_gain(self.metric, step.gain)})"
-            title = f"#{step.trial:<5} {step.kind:<9} {value}{gain}, {show_fidelity(step.fidelity)}"
+            title = f"#{step.trial:<5} {step.kind:<9} {value}{gain}{step.training and f', {step.training}'}"
             lines.append(title if step.status != "failed" else f"{title}, failed")
             lines += [f"         {edit}" for edit in step.edits]
             if step.reason:
@@ -147,11 +147,9 @@ def headline(explanation: Explanation) -> str:
         if last.value is None
         else f"reached {explanation.metric} {show(explanation.metric, last.value)}"
     )
-    rank = (
-        f", rank {explanation.rank} of {explanation.peers} at {show_fidelity(last.fidelity)}"
-        if explanation.rank
-        else ""
-    )
+    rank = f", rank {explanation.rank} of {explanation.peers}" if explanation.rank else ""
+    if rank and last.training:
+        rank += f" at {last.training}"
     steps = len(explanation.steps) - 1
     origin = (
         "It was not derived from another trial."
@@ -170,16 +168,6 @@ def show_gain(metric: str, gain: float) -> str:
     ('+1.11 points', '-0.5')
     """
     return f"{100 * gain:+.2f} points" if metric in RATES else f"{gain:+.3g}"
-
-
-def show_fidelity(fidelity: Fidelity) -> str:
-    """A fidelity for people.
-
-    >>> show_fidelity(Fidelity(8, 0.5))
-    '8 epochs of 50% of the data'
-    """
-    epochs = f"{fidelity.epochs} epoch{'s' * (fidelity.epochs != 1)}"
-    return epochs if fidelity.share == 1.0 else f"{epochs} of {100 * fidelity.share:.3g}% of the data"
 
 
 def edits(space: Space, parent: Trial, child: Trial) -> tuple[Edit, ...]:
@@ -228,6 +216,6 @@ def _step(trial: Trial, parent: Trial | None, problem: Problem) -> Step:
         status=trial.status,
         value=value,
         gain=gain,
-        fidelity=fidelity(trial, problem),
+        training=training(trial, problem),
         same_fidelity=parent is not None and fidelity(parent, problem) == fidelity(trial, problem),
     )

@@ -26,6 +26,26 @@ def fidelity(trial: Trial, problem: Problem) -> Fidelity:
     return trial.proposal.fidelity or problem.fidelity
 
 
+def show_fidelity(fidelity: Fidelity) -> str:
+    """A fidelity for people.
+
+    >>> show_fidelity(Fidelity(8, 0.5))
+    '8 epochs of 50% of the data'
+    """
+    epochs = f"{fidelity.epochs} epoch{'s' * (fidelity.epochs != 1)}"
+    return epochs if fidelity.share == 1.0 else f"{epochs} of {100 * fidelity.share:.3g}% of the data"
+
+
+def trains(problem: Problem) -> bool:
+    """Whether the trials of the search are trainings; zero-cost scores are not."""
+    return bool(problem.settings.get("trains", True))
+
+
+def training(trial: Trial, problem: Problem) -> str:
+    """What a trial was trained with, for people; empty where it was not trained."""
+    return show_fidelity(fidelity(trial, problem)) if trains(problem) or purpose(trial) == FINAL else ""
+
+
 def metric_value(trial: Trial, problem: Problem) -> float | None:
     """The trial's final value of the first objective's metric, or ``None`` where it has none (or NaN) or was stopped."""
     value = trial.value(problem.objectives[0].metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from archwright.explain import Point, Progress, fidelity, metric_value, purpose, show_fidelity
+from archwright.explain import Point, Progress, metric_value, purpose, training
 from archwright.problem import Problem, Trial
 from archwright.problem.final import RATES, show
 from archwright.report.charts import Series, chart, x_axis, y_axis
@@ -136,8 +136,15 @@ def cost_chart(trials: Sequence[Trial], chosen: Trial | None, problem: Problem) 
     for kind in ("search", "baseline"):
         mine = [row for row in rows if purpose(row[0]) == kind]
         titles = [
-            f"trial {trial.id}: {show(metric, value)}, {params:,.0f} parameters, "
-            f"{show_fidelity(fidelity(trial, problem))}"
+            ", ".join(
+                part
+                for part in (
+                    f"trial {trial.id}: {show(metric, value)}",
+                    f"{params:,.0f} parameters",
+                    training(trial, problem),
+                )
+                if part
+            )
             for trial, params, value in mine
         ]
         series.append(Series(kind, [(params, value) for _, params, value in mine], titles, "dots"))

@@ -10,12 +10,13 @@ import msgspec
 
 from archwright.explain import (
     baseline_share,
-    fidelity,
     importance,
     metric_value,
     purpose,
     ranking,
     show_fidelity,
+    training,
+    trains,
     why,
 )
 from archwright.export import Checks
@@ -82,7 +83,7 @@ def page(
         "charts": sections.charts(trials, problem, chosen),
         "lineage": sections.lineage(lineage) if lineage is not None else None,
         "architecture": sections.architecture(problem, chosen),
-        "importance": sections.importances(importance(trials, problem, seed=problem.seed)) if ranked else None,
+        "importance": sections.importances(importance(trials, problem, seed=problem.seed), problem) if ranked else None,
         "top": sections.top(ranked, problem, chosen),
         "failures": sections.failed(trials),
         "checks": sections.checked(checks) if checks is not None else None,
@@ -130,7 +131,7 @@ def _hero(
         return {
             "kicker": f"best validation {metric} so far",
             "value": show(metric, value) if value is not None else "none",
-            "interval": f"trial {chosen.id}, {show_fidelity(fidelity(chosen, problem))}",
+            "interval": ", ".join(part for part in (f"trial {chosen.id}", training(chosen, problem)) if part),
             "tone": "",
             "verdict": "The test split has not been touched: this number chose the network, so it flatters it.",
             "note": "",
@@ -217,7 +218,7 @@ def _facts(
         ("budget", str(budget)),
         ("seed", str(problem.seed)),
         ("workers", str(header.workers)),
-        ("full fidelity", show_fidelity(problem.fidelity)),
+        *([("full fidelity", show_fidelity(problem.fidelity))] if trains(problem) else []),
         ("random baseline", f"{baseline_share(trials):.0%} of the training time" if header.baseline else "none"),
     ]
     if header.evaluator != "train":

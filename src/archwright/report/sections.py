@@ -12,12 +12,13 @@ from archwright.explain import (
     Importance,
     Step,
     failures,
-    fidelity,
     headline,
     metric_value,
     progress,
     show_fidelity,
     show_gain,
+    training,
+    trains,
 )
 from archwright.explain.reasons import reasons
 from archwright.export.verify import SPLITS, Checks
@@ -77,11 +78,10 @@ def _step(metric: str, step: Step, *, last: bool) -> dict[str, Any]:
     }[step.kind]
     gain = "" if step.gain is None else show_gain(metric, step.gain)
     tone = "" if not step.gain or not step.same_fidelity else "good" if step.gain > 0 else "bad"
-    trained = show_fidelity(step.fidelity)
     return {
         "trial": step.trial,
         "kind": f"{step.kind} last" if last else step.kind,
-        "what": f"{what}, {trained}" if what else trained,
+        "what": ", ".join(part for part in (what, step.training) if part),
         "value": show(metric, step.value) if step.value is not None else step.status,
         "gain": gain,
         "tone": tone,
@@ -106,7 +106,7 @@ def architecture(problem: Problem, chosen: Trial | None) -> dict[str, Any] | Non
     }
 
 
-def importances(found: Importance) -> dict[str, Any]:
+def importances(found: Importance, problem: Problem) -> dict[str, Any]:
     """The bars of the choices that mattered, or why there are none."""
     shown = [one for one in found.choices if one.importance > 0][:_BARS]
     full = max((one.importance + one.std for one in shown), default=1.0)
@@ -125,7 +125,8 @@ def importances(found: Importance) -> dict[str, Any]:
     ]
     rest = len(found.choices) - len(shown)
     note = f"{rest} more choices mattered less, or not at all." if rows and rest else ""
-    level = f" All were trained alike: {show_fidelity(found.fidelity)}." if rows and found.fidelity is not None else ""
+    alike = rows and found.fidelity is not None and trains(problem)
+    level = f" All were trained alike: {show_fidelity(found.fidelity)}." if alike and found.fidelity is not None else ""
     return {"verdict": found.verdict + level, "rows": rows, "rest": note}
 
 
@@ -140,7 +141,7 @@ def top(ranked: Sequence[Trial], problem: Problem, chosen: Trial | None) -> list
             {
                 "trial": trial.id,
                 "value": show(metric, metric_value(trial, problem) or 0.0),
-                "fidelity": show_fidelity(fidelity(trial, problem)),
+                "fidelity": training(trial, problem),
                 "params": f"{params:,.0f}" if params is not None else "",
                 "seconds": "reused" if trial.status == "duplicate" else figures.duration(trial.seconds),
                 "origin": parent + reasons(trial.proposal.why),
