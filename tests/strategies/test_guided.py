@@ -8,8 +8,8 @@ import pytest
 from archwright.errors import StrategyError
 from archwright.problem import Constraint, Fidelity
 from archwright.strategies import Evolution, Random
-from archwright.strategies.guided import MOST, Guided, cut, functions
-from archwright.strategies.history import Observed
+from archwright.strategies.guided import MOST, Guided, functions
+from archwright.strategies.history import Observed, best_and_latest
 from archwright.testing.strategy import check_strategy, simulate
 from archwright.testing.toy import ToyEvaluator, ToySpace, toy_problem
 
@@ -118,12 +118,12 @@ def test_of_many_observations_the_best_and_the_latest_are_kept():
     count = 3 * MOST
     scores = tuple(float((7 * place) % count) for place in range(count))
     architectures = tuple(ToySpace((count,)).architecture(place) for place in range(count))
-    kept, results = cut(architectures, scores)
+    kept, results = best_and_latest(architectures, scores, MOST)
     assert len(kept) == len(results) == MOST
     assert set(sorted(scores)[-MOST // 2 :]) <= set(results.tolist())
     assert kept[-1] == architectures[-1]
     assert [scores[architectures.index(one)] for one in kept] == results.tolist()
-    assert cut(architectures[:5], scores[:5])[0] == list(architectures[:5])
+    assert best_and_latest(architectures[:5], scores[:5], MOST)[0] == list(architectures[:5])
 
 
 def test_its_options_are_checked():

@@ -13,7 +13,7 @@ from archwright.errors import StrategyError, closest
 from archwright.problem import Architecture, Problem, Proposal, Space, Trial
 from archwright.strategies.common import at_least, edit, score_of
 from archwright.strategies.gp import Hyper, Posterior, Warp, believe, condition, expected_improvement, likeliest
-from archwright.strategies.history import History, Observed, best_functions, draw_new, first_new, hear
+from archwright.strategies.history import History, Observed, best_and_latest, best_functions, draw_new, first_new, hear
 from archwright.strategies.kernels import features, hashable
 
 MOST = 300
@@ -154,7 +154,7 @@ def _model(space: Space, architectures: tuple[Architecture, ...], scores: tuple[
     step = 5 if len(scores) < 100 else 25
     tuned = max(len(scores) - len(scores) % step, min(len(scores), step))
     hyper = _hyper(hashable(space), architectures[:tuned], scores[:tuned])
-    kept, results = _cut(architectures, scores, MOST)
+    kept, results = best_and_latest(architectures, scores, MOST)
     warp = Warp.of(results)
     targets = warp(results)
     return Model(condition(features(space, kept), targets, hyper), targets, warp)
@@ -163,19 +163,8 @@ def _model(space: Space, architectures: tuple[Architecture, ...], scores: tuple[
 @lru_cache(maxsize=16)
 def _hyper(space: Space, architectures: tuple[Architecture, ...], scores: tuple[float, ...]) -> Hyper:
     """The likeliest length scales and noise; chosen anew only every few results."""
-    kept, results = _cut(architectures, scores, TUNED)
+    kept, results = best_and_latest(architectures, scores, TUNED)
     return likeliest(features(space, kept), Warp.of(results)(results))
-
-
-def _cut(
-    architectures: tuple[Architecture, ...], scores: tuple[float, ...], most: int
-) -> tuple[list[Architecture], np.ndarray]:
-    """So many observations at most: the best half and, of the others, the latest; in the order given."""
-    results = np.array(scores)
-    best = np.argsort(-results, kind="stable")[: most // 2]
-    others = np.setdiff1d(np.arange(len(results)), best)[-(most - most // 2) :]
-    kept = np.sort(np.concatenate([best, others]))
-    return [architectures[index] for index in kept.tolist()], results[kept]
 
 
 def _picked(pool: list[Architecture], order: list[int]) -> Iterator[Architecture]:

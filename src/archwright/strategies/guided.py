@@ -15,7 +15,7 @@ from archwright.strategies.common import at_least, edit, score_of
 from archwright.strategies.evolution import Evolution, EvolutionState
 from archwright.strategies.features import Views, can_see, fits, neighbours, scores_of, view
 from archwright.strategies.gp import expected_improvement
-from archwright.strategies.history import History, Observed, draw_new, first_new, hear
+from archwright.strategies.history import History, Observed, best_and_latest, draw_new, first_new, hear
 from archwright.strategies.surrogate import Marks, Surrogate, condition, explain, likeliest, units_of
 
 MOST = 200
@@ -184,7 +184,7 @@ def _fitted(task: Task, architectures: tuple[Architecture, ...], scores: tuple[f
     """The process given these observations; a pure function, remembered between asks."""
     step = 5 if len(scores) < 100 else 10
     tuned = max(len(scores) - len(scores) % step, min(len(scores), step))
-    kept, results = cut(architectures, scores)
+    kept, results = best_and_latest(architectures, scores, MOST)
     marks, targets = Marks.of(results)
     rows = view(task.problem, kept)
     found = []
@@ -197,19 +197,10 @@ def _fitted(task: Task, architectures: tuple[Architecture, ...], scores: tuple[f
 @lru_cache(maxsize=16)
 def _tuned(task: Task, architectures: tuple[Architecture, ...], scores: tuple[float, ...], whole: bool) -> Any:
     """The likeliest length scale and noise, and the units; chosen anew only every few results."""
-    kept, results = cut(architectures, scores)
+    kept, results = best_and_latest(architectures, scores, MOST)
     rows = view(task.problem, kept, whole=whole)
     units = units_of(rows)
     return likeliest(rows, Marks.of(results)[1], units), units
-
-
-def cut(architectures: tuple[Architecture, ...], scores: tuple[float, ...]) -> tuple[list[Architecture], np.ndarray]:
-    """The best half and, of the others, the latest; in the order given."""
-    results = np.array(scores)
-    best = np.argsort(-results, kind="stable")[: MOST // 2]
-    others = np.setdiff1d(np.arange(len(results)), best)[-(MOST - MOST // 2) :]
-    kept = np.sort(np.concatenate([best, others]))
-    return [architectures[index] for index in kept.tolist()], results[kept]
 
 
 def _pool(history: History, problem: Problem, rng: np.random.Generator) -> dict[Architecture, Observed | None]:

@@ -123,3 +123,20 @@ def draw_new(problem: Problem, history: History, rng: np.random.Generator) -> Ar
     while len(draws) < FRESH_TRIES and problem.graph(draws[-1]).fingerprint in functions:
         draws.append(sample_feasible(problem, rng, avoid=known))
     return draws[-1]
+
+
+def best_and_latest(
+    architectures: Sequence[Architecture], scores: Sequence[float], most: int
+) -> tuple[list[Architecture], np.ndarray]:
+    """So many observations at most: the best half and, of the others, the latest; in the order given.
+
+    Args:
+        architectures: What was observed.
+        scores: Their scores, more being better.
+        most: How many to keep.
+    """
+    results = np.array(scores)
+    best = np.argsort(-results, kind="stable")[: most // 2]
+    others = np.setdiff1d(np.arange(len(results)), best)[-(most - most // 2) :]
+    kept = np.sort(np.concatenate([best, others]))
+    return [architectures[index] for index in kept.tolist()], results[kept]

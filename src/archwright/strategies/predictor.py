@@ -13,8 +13,8 @@ from archwright.strategies.common import at_least, edit, score_of
 from archwright.strategies.ensemble import Ensemble, fit
 from archwright.strategies.features import can_see, fits, view
 from archwright.strategies.gp import expected_improvement
-from archwright.strategies.guided import Task, cut, functions
-from archwright.strategies.history import History, Observed, draw_new, first_new, hear
+from archwright.strategies.guided import MOST, Task, functions
+from archwright.strategies.history import History, Observed, best_and_latest, draw_new, first_new, hear
 from archwright.strategies.surrogate import Marks, explain
 
 PARENTS = 10
@@ -143,6 +143,6 @@ def _matrix(problem: Problem, architectures: list[Architecture]) -> np.ndarray:
 @lru_cache(maxsize=32)
 def _fitted(task: Task, architectures: tuple[Architecture, ...], scores: tuple[float, ...]) -> tuple[Ensemble, Marks]:
     """The ensemble given these observations; a pure function, remembered between asks."""
-    kept, results = cut(architectures, scores)
+    kept, results = best_and_latest(architectures, scores, MOST)
     marks, targets = Marks.of(results)
     return fit(_matrix(task.problem, kept), targets, seed=len(scores)), marks
