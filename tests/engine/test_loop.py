@@ -202,6 +202,14 @@ def test_more_budget_goes_on_where_the_run_ended(run, tmp_path, rate):
     assert aw.open_run("evening", store=tmp_path / "runs").settings.budget == aw.Budget(trials=25)
 
 
+def test_a_time_budget_may_be_replaced_and_come_back(tmp_path):
+    settings = {"store": tmp_path, "name": "run", "progress": "none"}
+    aw.search("wine", budget="8s", workers=1, **settings)
+    aw.resume("run", budget="1 trials", store=tmp_path, progress="none")
+    again = aw.resume("run", budget="10s", store=tmp_path, progress="none")
+    assert again.ended is not None
+
+
 def trials_of(result):
     return [event for event in record(result) if event[1] is not None]
 

@@ -193,9 +193,9 @@ def _changes(settings: Settings, budget: str | float | Budget | None, workers: i
         changes["workers"] = setup.resolve_workers(workers)
     if limit != settings.budget:
         changes["budget"] = limit
-        if limit.seconds is not None and "search_seconds" in settings.notes:
+        before = settings.budget.seconds
+        if limit.seconds is not None and before is not None and "search_seconds" in settings.notes:
             notes = {**settings.notes}
-            before = settings.budget.seconds or 0.0
             notes["search_seconds"] += limit.seconds - before
             if "final" in notes:
                 notes["final"] = {**notes["final"], "seconds": notes["final"]["seconds"] * limit.seconds / before}
