@@ -41,6 +41,10 @@ class EvaluationError(ArchwrightError):
     """A candidate could not be evaluated. The search records it as a failed trial and goes on."""
 
 
+class SupernetError(ArchwrightError):
+    """A supernet cannot be made, searched or trained as asked."""
+
+
 class StrategyError(ArchwrightError):
     """A strategy is unknown, badly configured or does not fit the problem."""
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from archwright.errors import GraphError
 from archwright.graph.catalogue import MERGES
-from archwright.graph.graph import Graph, assemble
+from archwright.graph.graph import Graph, Parts, assemble
 from archwright.graph.ops import Op
 from archwright.graph.shapes import Call, call, input_call
 from archwright.problem import Shape, Signature
@@ -29,10 +29,12 @@ class Value(NamedTuple):
     Attributes:
         shape: Without the batch dimension.
         node: Index of the node in its builder; -1 for zeros.
+        parts: Where its channels come from, where they were put side by side; see :attr:`archwright.graph.graph.Graph.parts`.
     """
 
     shape: Shape
     node: int
+    parts: Parts = ()
 
     @property
     def is_zeros(self) -> bool:
@@ -41,8 +43,8 @@ class Value(NamedTuple):
 
 
 class _Template(NamedTuple):
-    steps: tuple[tuple[Call, tuple[int, ...], str], ...]
-    results: tuple[tuple[Shape, int], ...]
+    steps: tuple[tuple[Call, tuple[int, ...], str, Parts], ...]
+    results: tuple[tuple[Shape, int, Parts], ...]
 
 
 _TEMPLATES: dict[Hashable, _Template] = {}
@@ -66,6 +68,7 @@ class GraphBuilder:
         self._calls: list[Call] = []
         self._inputs: list[tuple[int, ...]] = []
         self._scopes: list[str] = []
+        self._parts: list[Parts] = []
         for index, shape in enumerate(signature.inputs):
             self._emit(input_call(index, tuple(shape)), (), "")
 
@@ -104,13 +107,22 @@ class GraphBuilder:
             return self._pass(op, inputs, scope, **attrs)
         found = call(op, tuple(attrs.items()), tuple([value[0] for value in inputs]), scope)
         sources = tuple([value[1] for value in inputs])
+        parts = inputs[0][2] if inputs else ()
         if _ZEROS in sources:
             if not found.spec.head and max(sources) == _ZEROS:
-                return Value(found.shape, _ZEROS)
+                return Value(found.shape, _ZEROS, parts if found.spec.channelwise else ())
             sources = tuple([self._node(value, scope) for value in inputs])
-        return self._emit(found, sources, scope)
+        return self._emit(found, sources, scope, parts)
 
-    def merge(self, values: Sequence[Value], how: Merge, scope: str = "", *, pad: bool = True) -> Value:
+    def merge(
+        self,
+        values: Sequence[Value],
+        how: Merge,
+        scope: str = "",
+        *,
+        pad: bool = True,
+        labels: Sequence[object] | None = None,
+    ) -> Value:
         """Merges any number of values; one value is itself.
 
         Zeros are left out (``concat`` keeps their channels). Where the shapes differ, ``add``, ``mul`` and ``mean`` adapt all values (see
@@ -123,6 +135,7 @@ class GraphBuilder:
             how: ``"add"``, ``"mul"``, ``"mean"`` or ``"concat"``.
             scope: Where it stands in the space.
             pad: Whether ``concat`` pads smaller maps rather than shrinking larger ones.
+            labels: What tells the values apart in other networks of the space, where not all are merged in each; default: their places.
 
         Raises:
             GraphError: Where there is nothing to merge, or no rule makes the shapes agree.
@@ -133,20 +146,46 @@ class GraphBuilder:
             raise GraphError(
                 f"At {scope!r}: got no values to merge; expected at least one. Use zeros(shape) for an empty set."
             )
-        live = list(values) if how == "concat" else [value for value in values if value[1] != _ZEROS]
-        if not any(value[1] != _ZEROS for value in live):
+        named = list(zip(labels or range(len(values)), values))
+        if how == "concat":
+            return self._concat(named, pad, scope)
+        live = [(label, value) for label, value in named if value[1] != _ZEROS]
+        if not live:
             return Value(self._merged_shape(values, how, pad, scope), _ZEROS)
         if len(live) == 1:
-            return live[0]
-        shapes = {value[0] for value in live}
-        if len(shapes) > 1 and not (how == "concat" and len({shape[1:] for shape in shapes}) == 1):
-            target = self._target(live, how, pad, scope)
-            if how == "concat":
-                live = [self.adapt(value, (value.shape[0], *target[1:]), scope, pad=pad) for value in live]
-            else:
-                live = [self.adapt(value, target, scope) for value in live]
-        found = call(how, (), tuple([value[0] for value in live]), scope)
-        return self._emit(found, tuple([self._node(value, scope) for value in live]), scope)
+            return live[0][1]
+        merged = [value for _, value in live]
+        if len({value[0] for value in merged}) > 1:
+            target = self._target(merged, how, pad, scope)
+            merged = [self.adapt(value, target, f"{scope}.{label}") for label, value in live]
+        parts = merged[0][2]
+        if parts and any(value[2] != parts for value in merged):
+            merged[0] = merged[0]._replace(parts=())
+        return self._join(how, merged, scope)
+
+    def _concat(self, named: list[tuple[object, Value]], pad: bool, scope: str) -> Value:
+        """Channels side by side, each remembering where it comes from."""
+        values = [value._replace(parts=_labelled(label, value)) for label, value in named]
+        if all(value[1] == _ZEROS for value in values):
+            return Value(self._merged_shape(values, "concat", pad, scope), _ZEROS)
+        if len(values) > 1 and len({value[0][1:] for value in values}) > 1:
+            size = self._target(values, "concat", pad, scope)[1:]
+            values = [
+                self.adapt(value, (value.shape[0], *size), f"{scope}.{label}", pad=pad)
+                for (label, _), value in zip(named, values)
+            ]
+            values = [
+                value._replace(parts=value[2] or _labelled(label, value)) for (label, _), value in zip(named, values)
+            ]
+        if len(values) == 1:
+            return values[0]
+        parts = tuple([part for value in values for part in value[2]])
+        return self._join("concat", values, scope)._replace(parts=parts)
+
+    def _join(self, how: str, values: Sequence[Value], scope: str) -> Value:
+        found = call(how, (), tuple([value[0] for value in values]), scope)
+        sources = tuple([self._node(value, scope) for value in values])
+        return self._emit(found, sources, scope, values[0][2])
 
     def adapt(self, value: Value, shape: Shape, scope: str = "", *, pad: bool = False) -> Value:
         """Gives a value this shape with the least that does it.
@@ -162,7 +201,7 @@ class GraphBuilder:
         if value.shape == shape:
             return value
         if value.is_zeros:
-            return Value(shape, _ZEROS)
+            return Value(shape, _ZEROS, value.parts if shape[0] == value.shape[0] else ())
         if not {len(value.shape), len(shape)} <= {1, 3}:
             raise GraphError(
                 f"At {scope!r}: cannot adapt the shape {value.shape} to {shape}; expected images (C, H, W) or vectors (F,)."
@@ -200,7 +239,7 @@ class GraphBuilder:
         """
         first = [*(value[1] for value in inputs), 0]
         alias = tuple([_ZEROS if node == _ZEROS else first.index(node) for node in first])
-        full = (key, tuple([value[0] for value in inputs]), alias, self._calls[0])
+        full = (key, tuple([(value[0], value[2]) for value in inputs]), alias, self._calls[0])
         start = len(self._calls)
         found = _TEMPLATES.get(full)
         if found is None:
@@ -211,12 +250,15 @@ class GraphBuilder:
             return results
         nodes = [*first]
         count = len(first)
-        for step, sources, suffix in found.steps:
+        for step, sources, suffix, parts in found.steps:
             self._inputs.append(tuple([nodes[source] for source in sources]))
             self._calls.append(step)
             self._scopes.append(scope + suffix)
+            self._parts.append(parts)
             nodes.append(start + len(nodes) - count)
-        return tuple([Value(shape, _ZEROS if node == _ZEROS else nodes[node]) for shape, node in found.results])
+        return tuple(
+            [Value(shape, _ZEROS if node == _ZEROS else nodes[node], parts) for shape, node, parts in found.results]
+        )
 
     def finish(self, outputs: Sequence[Value]) -> Graph:
         """The graph of these outputs, without the nodes that none of them needs; equal nodes without weights on equal inputs are one.
@@ -232,13 +274,15 @@ class GraphBuilder:
                 "End each with a linear layer of the signature's width."
             )
         roots = [self._node(value, "output") for value in outputs]
-        return assemble(self.signature, self._calls, self._inputs, self._scopes, roots)
+        return assemble(self.signature, self._calls, self._inputs, self._scopes, roots, self._parts)
 
-    def _emit(self, found: Call, sources: tuple[int, ...], scope: str) -> Value:
+    def _emit(self, found: Call, sources: tuple[int, ...], scope: str, parts: Parts = ()) -> Value:
+        """Adds a node; `parts` are those of what it reads."""
         self._calls.append(found)
         self._inputs.append(sources)
         self._scopes.append(scope)
-        return Value(found.shape, len(self._calls) - 1)
+        self._parts.append(parts)
+        return Value(found.shape, len(self._calls) - 1, parts if found.spec.channelwise else ())
 
     def _node(self, value: Value, scope: str) -> int:
         """The node of a value; zeros become one, which hangs on the first input to know the size of the batch."""
@@ -259,7 +303,7 @@ class GraphBuilder:
         found = call("factorized_reduce", (("width", width), ("stride", stride)), (value.shape,), scope)
         if op == "none" or value.is_zeros:
             return Value(found.shape, _ZEROS)
-        return self._emit(found, (value.node,), scope)
+        return self._emit(found, (value.node,), scope, value.parts)
 
     def _target(self, values: Sequence[Value], how: str, pad: bool, scope: str) -> Shape:
         shapes = [value.shape for value in values]
@@ -292,16 +336,25 @@ class GraphBuilder:
                     self._calls[node],
                     tuple([local[source] for source in self._inputs[node]]),
                     self._scopes[node].removeprefix(scope),
+                    self._parts[node],
                 )
                 for node in range(start, len(self._calls))
             )
             return _Template(
-                steps, tuple((value.shape, value.node if value.is_zeros else local[value.node]) for value in results)
+                steps,
+                tuple(
+                    (value.shape, value.node if value.is_zeros else local[value.node], value.parts) for value in results
+                ),
             )
         except KeyError as error:
             raise GraphError(
                 f"At {scope!r}: a template read the node {error}, expected only its inputs and its own nodes."
             ) from error
+
+
+def _labelled(label: object, value: Value) -> Parts:
+    """The parts of a value as parts of a longer one."""
+    return tuple([(f"{label}/{name}", size) for name, size in value.parts]) or ((str(label), value.shape[0]),)
 
 
 def _is_vector(shape: Shape) -> bool:

@@ -38,14 +38,23 @@ _register(
     "Convolution, batch norm, activation.",
     {**_CONV, "dilation": 1, "activation": "relu"},
     kind="conv",
+    elastic=("width", "kernel", "stride", "activation"),
 )
-_register("conv_bn", _IMAGE + "ConvBN", "Convolution and batch norm.", {**_CONV, "dilation": 1}, kind="conv")
+_register(
+    "conv_bn",
+    _IMAGE + "ConvBN",
+    "Convolution and batch norm.",
+    {**_CONV, "dilation": 1},
+    kind="conv",
+    elastic=("width", "kernel", "stride"),
+)
 _register(
     "sep_conv_bn",
     _IMAGE + "SepConvBN",
     "Depthwise then pointwise convolution, each with batch norm and activation.",
     {**_CONV, "activation": "relu"},
     kind="conv",
+    elastic=("width", "kernel", "stride", "activation"),
 )
 _register(
     "mbconv",
@@ -53,6 +62,7 @@ _register(
     "Inverted bottleneck (MobileNetV2), residual where the shape allows.",
     {**_CONV, "expansion": 4, "activation": "relu", "se": False},
     kind="conv",
+    elastic=("width", "kernel", "stride", "expansion", "activation"),
 )
 _register(
     "relu_conv_bn",
@@ -60,6 +70,7 @@ _register(
     "ReLU, convolution, batch norm (NAS-Bench-201).",
     {"width": None, "kernel": 3, "stride": 1, "dilation": 1, "affine": True},
     kind="conv",
+    elastic=("width", "kernel", "stride"),
 )
 _register(
     "sep_conv",
@@ -67,6 +78,7 @@ _register(
     "Separable convolution applied twice (DARTS).",
     {"width": None, "kernel": 3, "stride": 1, "affine": True},
     kind="conv",
+    elastic=("width", "kernel", "stride"),
 )
 _register(
     "dil_conv",
@@ -74,6 +86,7 @@ _register(
     "Dilated separable convolution (DARTS).",
     {"width": None, "kernel": 3, "stride": 1, "dilation": 2, "affine": True},
     kind="conv",
+    elastic=("width", "kernel", "stride"),
 )
 _register(
     "fact_conv",
@@ -81,6 +94,7 @@ _register(
     "A 1xk and then a kx1 convolution (NASNet).",
     {"width": None, "kernel": 7, "stride": 1, "affine": True},
     kind="conv",
+    elastic=("width", "kernel", "stride"),
 )
 _register(
     "factorized_reduce",
@@ -88,6 +102,7 @@ _register(
     "Reduces the map by strided 1x1 convolutions at two offsets (DARTS).",
     {"width": None, "stride": 2, "affine": True},
     kind="conv",
+    elastic=("width", "stride"),
 )
 _register(
     "basic_block",
@@ -95,6 +110,7 @@ _register(
     "Residual block between stages (NAS-Bench-201).",
     {"width": REQUIRED, "stride": 1},
     kind="conv",
+    elastic=("width", "stride"),
 )
 
 _register(
@@ -104,6 +120,8 @@ _register(
     {"kernel": 3, "stride": 1, "bn": False},
     kind="pool",
     receives="shape",
+    elastic=("kernel", "stride"),
+    channelwise=True,
 )
 _register(
     "avg_pool",
@@ -112,6 +130,8 @@ _register(
     {"kernel": 3, "stride": 1, "bn": False},
     kind="pool",
     receives="shape",
+    elastic=("kernel", "stride"),
+    channelwise=True,
 )
 _register(
     "resize",
@@ -120,6 +140,7 @@ _register(
     {"height": REQUIRED, "width": REQUIRED},
     kind="pool",
     receives="shape",
+    channelwise=True,
 )
 _register(
     "global_avg_pool",
@@ -127,9 +148,16 @@ _register(
     "Mean over the map: (C, H, W) to (C,).",
     kind="pool",
     inline=lambda n, a: f"{n[0]}.mean((2, 3))",
+    channelwise=True,
 )
 
-_register("bn_relu", _IMAGE + "BNReLU", "Batch norm and ReLU.", kind="norm")
+_register(
+    "bn_relu",
+    _IMAGE + "BNReLU",
+    "Batch norm and ReLU.",
+    kind="norm",
+    channelwise=True,
+)
 _register(
     "dropout",
     _VECTOR + "Dropout",
@@ -138,13 +166,26 @@ _register(
     kind="other",
     receives="nothing",
     random=True,
+    channelwise=True,
 )
 for _name in ("relu", "gelu", "silu", "hardswish", "leaky_relu", "elu"):
     _register(
-        _name, f"torch.nn.functional:{_name}", f"The activation {_name}.", kind="activation", inline=_call(f"F.{_name}")
+        _name,
+        f"torch.nn.functional:{_name}",
+        f"The activation {_name}.",
+        kind="activation",
+        channelwise=True,
+        inline=_call(f"F.{_name}"),
     )
 for _name in ("tanh", "sigmoid"):
-    _register(_name, f"torch:{_name}", f"The activation {_name}.", kind="activation", inline=_call(f"torch.{_name}"))
+    _register(
+        _name,
+        f"torch:{_name}",
+        f"The activation {_name}.",
+        kind="activation",
+        channelwise=True,
+        inline=_call(f"torch.{_name}"),
+    )
 
 _register(
     "flatten",
@@ -161,6 +202,7 @@ _register(
     {"height": REQUIRED, "width": REQUIRED},
     kind="shape",
     inline=_call("pad_to"),
+    channelwise=True,
 )
 _register(
     "expand",
@@ -169,9 +211,16 @@ _register(
     {"height": REQUIRED, "width": REQUIRED},
     kind="shape",
     inline=_call("expand"),
+    channelwise=True,
 )
 _register(
-    "linear", _VECTOR + "Linear", "Fully connected layer.", {"width": REQUIRED, "bias": True}, kind="linear", head=True
+    "linear",
+    _VECTOR + "Linear",
+    "Fully connected layer.",
+    {"width": REQUIRED, "bias": True},
+    kind="linear",
+    head=True,
+    elastic=("width",),
 )
 _register(
     "dense",
@@ -179,10 +228,29 @@ _register(
     "Fully connected layer, norm, activation, dropout.",
     {"width": REQUIRED, "activation": "relu", "norm": "none", "dropout": 0.0},
     kind="linear",
+    elastic=("width", "activation", "dropout"),
 )
 
-_register("add", _FUNCTIONS + "add", "Sum.", kind="merge", arity=None, commutative=True, inline=_infix("+"))
-_register("mul", _FUNCTIONS + "mul", "Product.", kind="merge", arity=None, commutative=True, inline=_infix("*"))
+_register(
+    "add",
+    _FUNCTIONS + "add",
+    "Sum.",
+    kind="merge",
+    arity=None,
+    commutative=True,
+    inline=_infix("+"),
+    channelwise=True,
+)
+_register(
+    "mul",
+    _FUNCTIONS + "mul",
+    "Product.",
+    kind="merge",
+    arity=None,
+    commutative=True,
+    inline=_infix("*"),
+    channelwise=True,
+)
 _register(
     "mean",
     _FUNCTIONS + "mean",
@@ -191,6 +259,7 @@ _register(
     arity=None,
     commutative=True,
     inline=lambda names, attrs: f"({' + '.join(names)}) / {len(names)}",
+    channelwise=True,
 )
 _register(
     "concat",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -12,6 +12,9 @@ from archwright.errors import GraphError
 from archwright.graph.ops import Attributes, Op, op_from_name, op_name
 from archwright.graph.shapes import Call, call, input_call
 from archwright.problem import Cost, Shape, Signature
+
+Parts = tuple[tuple[str, int], ...]
+"""Runs of channels: where each comes from and how many they are. Empty for channels of one origin."""
 
 
 class Node(NamedTuple):
@@ -52,12 +55,15 @@ class Graph:
         inputs: Indices of the inputs.
         outputs: Indices of the nodes that are the network's outputs.
         signature: Input shapes and output sizes the graph was made for.
+        parts: For each node where the channels that it reads come from, if they were put side by side: the label of each source and its channels.
+            Networks of a space in which some sources are left out can so share weights. Not part of the JSON.
     """
 
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     signature: Signature
+    parts: tuple[Parts, ...] = field(default=(), compare=False, repr=False)
 
     @cached_property
     def cost(self) -> Cost:
@@ -133,6 +139,7 @@ def assemble(
     inputs: Sequence[tuple[int, ...]],
     scopes: Sequence[str],
     outputs: Sequence[int],
+    parts: Sequence[Parts] = (),
 ) -> Graph:
     """The graph in normal form: without the nodes that no output needs, and with equal nodes without weights on equal inputs made one.
 
@@ -142,6 +149,7 @@ def assemble(
         inputs: Which calls each reads.
         scopes: Where each comes from.
         outputs: Indices of the outputs.
+        parts: Of what each reads.
     """
     first = len(signature.inputs)
     alive = [index < first for index in range(len(calls))]
@@ -152,6 +160,7 @@ def assemble(
             for source in inputs[index]:
                 alive[source] = True
     nodes: list[Node] = []
+    read: list[Parts] = []
     place: list[int] = []
     known: dict[tuple[Call, tuple[int, ...]], int] = {}
     for index, found in enumerate(calls):
@@ -164,8 +173,11 @@ def assemble(
             here = known.setdefault((found, tuple(sorted(sources)) if found.spec.commutative else sources), here)
         if here == len(nodes):
             nodes.append(Node(found, sources, scopes[index]))
+            read.append(parts[index] if parts else ())
         place.append(here)
-    return Graph(tuple(nodes), tuple(range(first)), tuple([place[output] for output in outputs]), signature)
+    return Graph(
+        tuple(nodes), tuple(range(first)), tuple([place[output] for output in outputs]), signature, tuple(read)
+    )
 
 
 def _tuples(value: Any) -> Any:

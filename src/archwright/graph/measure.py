@@ -84,6 +84,14 @@ def make_block(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> An
     return block(*leading, **named, **dict(attrs))
 
 
+def meta_block(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> nn.Module:
+    """The module of an operation without memory for its weights, to read their shapes from."""
+    with torch.no_grad(), _OnMeta():
+        block = make_block(spec, attrs, shapes)
+    assert isinstance(block, nn.Module), spec.name
+    return block
+
+
 def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measured:
     """Builds an operation on the meta device and runs it on one sample.
 

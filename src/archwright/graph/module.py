@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.errors import GraphError
-from archwright.graph.graph import Graph
+from archwright.graph.graph import Graph, Node
 from archwright.graph.measure import make_block
 from archwright.graph.names import names
 
@@ -39,16 +39,17 @@ class Network(nn.Module):
 
     Args:
         graph: What to build.
+        make: Gives the block of a node by its index, a module or a function, where these are not new ones.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, make: Callable[[int, Node], Any] | None = None) -> None:
         super().__init__()
         self.inputs = len(graph.inputs)
         self.outputs = graph.outputs
         self.plan: list[tuple[str | None, Any, dict[str, Any], tuple[int, ...], tuple[int, ...]]] = []
         last = {source: index for index, node in enumerate(graph.nodes) for source in node.inputs}
         for name, (index, node) in zip(names(graph)[self.inputs :], graph.operations()):
-            block = make_block(node.call.spec, node.attrs, node.call.inputs)
+            block = make(index, node) if make else make_block(node.call.spec, node.attrs, node.call.inputs)
             done = tuple(source for source in set(node.inputs) if last[source] == index and source not in graph.outputs)
             if isinstance(block, nn.Module):
                 self.add_module(name, block)

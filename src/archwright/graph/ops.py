@@ -56,6 +56,9 @@ class OpSpec:
         commutative: Whether the order of the inputs does not matter.
         random: Whether it draws random numbers, so that two equal ones on the same input are not one.
         head: Whether it is kept when nothing but zeros comes in (its bias still computes something).
+        channelwise: Whether each channel of the output is made from the same channel of the input alone.
+        elastic: Attributes whose settings can share one set of weights: those of a smaller setting are the leading slices, of kernels the centres,
+            of those of a larger one.
         inline: Writes a call of a function block in source code, from the names of its inputs and its attributes.
     """
 
@@ -69,6 +72,8 @@ class OpSpec:
     commutative: bool = False
     random: bool = False
     head: bool = False
+    channelwise: bool = False
+    elastic: tuple[str, ...] = ()
     inline: Callable[[Sequence[str], Mapping[str, Any]], str] | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from archwright.errors import GraphError
 from archwright.graph.build import GraphBuilder, Value
@@ -47,13 +47,13 @@ def build_graph(root: Bound, choices: Mapping[str, int], signature: Signature) -
         GraphError: Where shapes are impossible or the outputs are not those of the signature; names the place.
     """
     builder = GraphBuilder(signature)
-    run = _Emission(builder, choices, signature)
+    run = Emission(builder, choices, signature)
     outputs = run.emit(root, tuple(builder.input(i) for i in range(len(signature.inputs))), "", Around())
     return builder.finish(outputs)
 
 
-class _Emission:
-    """One walk over a bound expression."""
+class Emission:
+    """One walk over a bound expression, which makes the graph of one architecture."""
 
     def __init__(self, builder: GraphBuilder, choices: Mapping[str, int], signature: Signature) -> None:
         self.builder, self.choices, self.signature = builder, choices, signature
@@ -99,19 +99,33 @@ class _Emission:
         )
 
     def _op(self, node: BoundOp, values: Values, scope: str, around: Around) -> Values:
+        op, scope = node.source.op, scope or node.source.title
+        attributes = self._attributes(node, values, scope, around)
+        if op == "adapt":
+            return tuple(
+                self.builder.adapt(value, (attributes["width"], *value.shape[1:]), place)
+                for place, value in self._places(values, scope)
+            )
+        if op in POOLS and attributes.get("kernel") == attributes.get("stride") == 1 and not attributes.get("bn"):
+            return values
+        if op in PASSING:
+            return tuple(
+                self.builder.add(op, (value,), scope=place, **attributes)
+                for place, value in self._places(values, scope)
+            )
+        return (self.builder.add(op, values, scope=scope, **attributes),)
+
+    def _attributes(self, node: BoundOp, values: Values, scope: str, around: Around) -> dict[str, Any]:
         attributes = dict(node.constants)
         for key, decided in node.decided:
             attributes[key] = decided.of(self.choices)
         for key, symbol in node.symbols:
             attributes[key] = self._symbol(symbol, values, scope, around)
-        op, scope = node.source.op, scope or node.source.title
-        if op == "adapt":
-            return tuple(self.builder.adapt(value, (attributes["width"], *value.shape[1:]), scope) for value in values)
-        if op in POOLS and attributes.get("kernel") == attributes.get("stride") == 1 and not attributes.get("bn"):
-            return values
-        if op in PASSING:
-            return tuple(self.builder.add(op, (value,), scope=scope, **attributes) for value in values)
-        return (self.builder.add(op, values, scope=scope, **attributes),)
+        return attributes
+
+    def _places(self, values: Values, scope: str) -> list[tuple[str, Value]]:
+        """Each value with a scope of its own."""
+        return [(scope if len(values) == 1 else f"{scope}.{index}", value) for index, value in enumerate(values)]
 
     def _symbol(self, symbol: Symbol, values: Values, scope: str, around: Around) -> int:
         if symbol.kind == "stride":
@@ -133,16 +147,21 @@ class _Emission:
         how = node.merge.of(self.choices)
         return tuple(results) if how is None else (self._merge(results, how, scope),)
 
-    def _merge(self, values: Sequence[Value], how: str, scope: str) -> Value:
-        if len(values) == 1:
+    def _merge(self, values: Sequence[Value], how: str, scope: str, labels: Sequence[int] | None = None) -> Value:
+        """One value of several; `labels` tell them apart where other architectures merge others of them."""
+        if len(values) == 1 and how != "concat":
             return values[0]
-        return self.builder.merge(values, how, join(scope, how))  # type: ignore[arg-type]
+        return self.builder.merge(values, how, join(scope, how), labels=labels)  # type: ignore[arg-type]
 
-    def _dag(self, dag: BoundDag, values: Values, scope: str, around: Around) -> Values:
+    def _around(self, dag: BoundDag, values: Values, scope: str, around: Around) -> tuple[Around, Around]:
+        """What symbols mean inside a dag: on edges between nodes, and on those that read its inputs."""
         if len(values) != dag.inputs:
             raise GraphError(f"At {scope or 'the start'}: a dag with inputs={dag.inputs} got {len(values)} value(s).")
         stride = dag.stride if isinstance(dag.stride, int) else self._symbol(dag.stride, values, scope, around)
-        inner, reading = Around(values[0].shape[0], 1), Around(values[0].shape[0], stride)
+        return Around(values[0].shape[0], 1), Around(values[0].shape[0], stride)
+
+    def _dag(self, dag: BoundDag, values: Values, scope: str, around: Around) -> Values:
+        inner, reading = self._around(dag, values, scope, around)
         states, loose = list(values), set(range(dag.inputs, dag.inputs + len(dag.nodes)))
         for node in dag.nodes:
             edges = node.edges(self.choices, dag.inputs)
@@ -157,12 +176,13 @@ class _Emission:
                     else state
                 )
             here = join(scope, node.segment)
-            merged = self._merge(results, node.merge.of(self.choices), here)
+            slots = [slot for _, slot in edges] if len(results) == len(edges) else None
+            merged = self._merge(results, node.merge.of(self.choices), here, slots)
             states.extend(self.emit(node.node, (merged,), here, inner) if node.node else (merged,))
         if dag.output == "last":
             return (states[-1],)
-        kept = states[dag.inputs :] if dag.output == "nodes" else [states[index] for index in sorted(loose)]
-        return (self._merge(kept, "concat", scope),)
+        kept = range(dag.inputs, len(states)) if dag.output == "nodes" else sorted(loose)
+        return (self._merge([states[index] for index in kept], "concat", scope, kept),)
 
 
 def down(shape: Shape) -> int:
