@@ -112,14 +112,14 @@ class Graph:
         """
         try:
             record = json.loads(text)
-            signature = Signature(_tuples(record["inputs"]), _tuples(record["sizes"]))
+            signature = Signature(as_tuples(record["inputs"]), as_tuples(record["sizes"]))
             calls = [input_call(index, shape) for index, shape in enumerate(signature.inputs)]
             sources: list[tuple[int, ...]] = [()] * len(calls)
             scopes = [""] * len(calls)
             for name, attrs, inputs, scope in record["nodes"]:
                 if any(not 0 <= source < len(calls) for source in inputs):
                     raise ValueError(f"node {len(calls)} reads the nodes {inputs}, expected earlier ones")
-                pairs = tuple((key, _tuples(value)) for key, value in attrs.items())
+                pairs = tuple((key, as_tuples(value)) for key, value in attrs.items())
                 calls.append(call(op_from_name(name), pairs, tuple(calls[source].shape for source in inputs), scope))
                 sources.append(tuple(inputs))
                 scopes.append(scope)
@@ -180,5 +180,6 @@ def assemble(
     )
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def as_tuples(value: Any) -> Any:
+    """Lists, as JSON has them, as tuples."""
+    return tuple(as_tuples(item) for item in value) if isinstance(value, list) else value

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -83,6 +84,42 @@ class Mix(nn.Module):
         return total
 
 
+class Front(nn.Module):
+    """The first channels of a map.
+
+    Args:
+        width: How many.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, ...)`` to ``(N, width, ...)``."""
+        return x[:, : self.width]
+
+
+class Beside(nn.Module):
+    """A map with the other channels of the one it was made from beside it, in turns.
+
+    Args:
+        groups: Into how many the channels are divided; those of the first map are one of them.
+    """
+
+    def __init__(self, *, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, part: Tensor, whole: Tensor) -> Tensor:
+        """``(N, C / groups, h, w)`` and ``(N, C, H, W)`` to ``(N, C, h, w)``."""
+        rest = whole[:, part.shape[1] :]
+        if rest.shape[2:] != part.shape[2:]:
+            rest = F.adaptive_max_pool2d(rest, part.shape[2:])
+        mixed = torch.cat((part, rest), 1)
+        return mixed.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
 def weight_of(term: Term, weights: Weights) -> Tensor:
     """The value of a factor."""
     address, options, negated = term
@@ -99,6 +136,7 @@ def mixture_graph(
     active: Mapping[str, tuple[int, ...]],
     counts: Mapping[str, int],
     signature: Signature,
+    partial: int = 1,
 ) -> tuple[Graph, dict[tuple[str, str], dict[str, Entangled]]]:
     """The graph in which all active options are computed.
 
@@ -108,6 +146,7 @@ def mixture_graph(
         active: For the others the options that are computed. A choice of what a node of a dag reads may be in neither: then all is read.
         counts: The number of options of each choice.
         signature: Of the network.
+        partial: Choices among operations see one of this many channels, the others pass them by (PC-DARTS: Xu et al. 2020, arXiv 1907.05737).
 
     Returns:
         The graph; and for each operation, by scope and name, the choices among slices of its weights.
@@ -116,7 +155,7 @@ def mixture_graph(
         SupernetError: Where options cannot be mixed.
     """
     builder = GraphBuilder(signature)
-    run = _Mixture(builder, dict(fixed), signature, active, counts)
+    run = _Mixture(builder, dict(fixed), signature, active, counts, partial)
     outputs = run.emit(root, tuple(builder.input(index) for index in range(len(signature.inputs))), "", Around())
     return builder.finish(outputs), run.entangled
 
@@ -131,14 +170,17 @@ class _Mixture(Emission):
         signature: Signature,
         active: Mapping[str, tuple[int, ...]],
         counts: Mapping[str, int],
+        partial: int,
     ) -> None:
         super().__init__(builder, choices, signature)
-        self.active, self.counts = active, counts
+        self.active, self.counts, self.partial = active, counts, partial
         self.entangled: dict[tuple[str, str], dict[str, Entangled]] = {}
 
     def emit(self, node: Bound, values: Values, scope: str, around: Around) -> Values:
         """Adds all that the node may be."""
         if isinstance(node, BoundChoice) and self._open(node.address):
+            if self.partial > 1 and self._divisible(values):
+                return (self._beside(node, values[0], scope, around),)
             return self._each(
                 node.address,
                 scope,
@@ -147,6 +189,22 @@ class _Mixture(Emission):
         if isinstance(node, BoundRepeat) and self._open(node.times.address):
             return self._prefixes(node, values, scope, around)
         return super().emit(node, values, scope, around)
+
+    def _divisible(self, values: Values) -> bool:
+        return len(values) == 1 and len(values[0].shape) == 3 and values[0].shape[0] % self.partial == 0
+
+    def _beside(self, node: BoundChoice, value: Value, scope: str, around: Around) -> Value:
+        """The mixture of a choice on some of the channels, the others beside it; on all where an option changes their number."""
+        part = self.builder.add(Front, [value], scope=scope, width=value.shape[0] // self.partial)
+        narrow = around._replace(width=part.shape[0]) if around.width == value.shape[0] else around
+
+        def option(index: int, given: Value, near: Around) -> Values:
+            return self.emit(node.options[index], (given,), join(scope, node.segments[index]), near)
+
+        (mixed,) = self._each(node.address, scope, lambda index: option(index, part, narrow))
+        if mixed.shape[0] != part.shape[0] or mixed.is_zeros or value.is_zeros:
+            return self._each(node.address, scope, lambda index: option(index, value, around))[0]
+        return self.builder.add(Beside, [mixed, value], scope=scope, groups=self.partial)
 
     def _open(self, address: str | None) -> bool:
         return address is not None and address not in self.choices
@@ -227,7 +285,7 @@ class _Mixture(Emission):
             return ()
         address = addresses.pop()
         taken = {option for terms, _ in named for option in terms[0][1]}
-        closed = tuple(sorted(set(range(self.counts[address])) - taken))
+        closed = tuple(sorted(set(range(self.counts.get(address, 0))) - taken))
         return ((address, closed, False),) if closed else ()
 
     def _prefixes(self, node: BoundRepeat, values: Values, scope: str, around: Around) -> Values:
@@ -307,11 +365,16 @@ class _Mixture(Emission):
         unread: dict[int, list[Term] | None] = {dag.inputs + index: [] for index in range(len(dag.nodes))}
         for node in dag.nodes:
             edges = self._edges(node, dag.inputs)
+            strengths = f"{dag.address}.{node.segment}:edges"
+            if strengths in self.active:
+                edges = {
+                    edge: (*terms, (strengths, (index,), False)) for index, (edge, terms) in enumerate(edges.items())
+                }
             results = []
             for (source, slot), terms in edges.items():
                 op, state = node.ops[slot], states[source]
                 if source in unread:
-                    unread[source] = _not_read(unread[source], terms)
+                    unread[source] = _not_read(unread[source], tuple(t for t in terms if t[0] != strengths))
                 near = reading if source < dag.inputs else inner
                 given = self.emit(op, (state,), join(scope, node.segments[slot]), near) if op else (state,)
                 here = join(scope, node.segments[slot])

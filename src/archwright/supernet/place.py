@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from archwright.errors import SupernetError
 from archwright.graph.graph import Node, Parts
 from archwright.graph.measure import make_block, meta_block
-from archwright.graph.ops import Attributes, OpSpec
+from archwright.graph.ops import Attributes, Op, OpSpec
 from archwright.graph.shapes import Call
 from archwright.problem import Shape
 
@@ -65,6 +65,7 @@ class Place:
 
     Attributes:
         name: Of its module in the supernet.
+        op: The operation, by name or class.
         scope: Where it is in the space, for messages.
         spec: The operation.
         elastic: Attributes whose settings share weights.
@@ -76,6 +77,7 @@ class Place:
     """
 
     name: str
+    op: Op
     scope: str
     spec: OpSpec
     elastic: frozenset[str]
@@ -92,7 +94,7 @@ class Place:
     @classmethod
     def of(cls, name: str, node: Node, parts: Parts, elastic: frozenset[str]) -> Place:
         """A place with one setting."""
-        place = cls(name, node.scope, node.call.spec, elastic, dict(node.attrs), node.call.inputs)
+        place = cls(name, node.op, node.scope, node.call.spec, elastic, dict(node.attrs), node.call.inputs)
         place.take(node.call, parts)
         return place
 
@@ -114,9 +116,13 @@ class Place:
         self.inputs = tuple(shapes)
         grew = before != (self.attrs, self.inputs, self.parts)
         if grew:
-            self._layouts.clear()
-            self._tied = None
+            self.forget()
         return grew
+
+    def forget(self) -> None:
+        """Drops what was computed from the largest setting, which changed."""
+        self._layouts.clear()
+        self._tied = None
 
     def build(self) -> None:
         """Makes the weights, or larger ones that keep those there were."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from archwright.errors import ArchwrightError, SupernetError, closest
-from archwright.graph.graph import Graph, Node, Parts
+from archwright.graph.graph import Graph, Node, Parts, as_tuples
 from archwright.graph.measure import make_block, meta_block
 from archwright.graph.module import Network, build, seeded
 from archwright.graph.names import names
-from archwright.graph.ops import PASSING, OpSpec, get_op, load_block
+from archwright.graph.ops import PASSING, OpSpec, get_op, load_block, op_from_name, op_name
 from archwright.graph.shapes import Call
 from archwright.problem import Architecture, Signature
 from archwright.space import Expression, Space
@@ -62,6 +62,7 @@ class Supernet(nn.Module):
         seed: Of the weights.
         elastic: Attributes whose settings share weights, such as ``("width", "kernel")``; the settings of all others are kept apart. Default: all
             for which the operation at hand can do so.
+        partial: In mixtures, choices among operations see one of this many channels, and the others pass them by (Xu et al. 2020).
         transforms: Whether a smaller kernel is a learned linear function of the centre of a larger one (Cai et al. 2020) and not the centre itself.
 
     Raises:
@@ -76,13 +77,20 @@ class Supernet(nn.Module):
         seed: int = 0,
         elastic: Sequence[str] | None = None,
         transforms: bool = False,
+        partial: int = 1,
     ) -> None:
         super().__init__()
         if not isinstance(space, Space) or not space.choices():
             raise SupernetError(
                 f"Got the space {getattr(space, 'name', space)!r}, in which nothing is chosen; expected an archwright.Space with choices that share weights."
             )
-        self.space, self.signature, self.seed, self.transforms = space, signature, seed, transforms
+        self.space, self.signature, self.seed, self.transforms, self.partial = (
+            space,
+            signature,
+            seed,
+            transforms,
+            partial,
+        )
         self.elastic = None if elastic is None else frozenset(elastic)
         self.counts = {info.address: len(info.labels) for info in space.choices()}
         self.version = 0
@@ -157,8 +165,9 @@ class Supernet(nn.Module):
         run, weights = self._run(how, active)
         for mix in run.mixes:
             mix.weights = weights
+        made = self._made(how)
         for place, bindings in run.bindings:
-            whole = tensors(place.block)  # type: ignore[arg-type]
+            whole = made(place)
             for holder, leaf, name, cut, mixed in bindings:
                 value = place.part(whole[name], cut)
                 for address, options, mask in mixed:
@@ -169,6 +178,20 @@ class Supernet(nn.Module):
                 block.train(self.training)
         result: Tensor | tuple[Tensor, ...] = run.network(x)
         return result
+
+    def generate_by(self, hyper: nn.Module) -> None:
+        """Lets a hypernetwork, whose ``at(architecture)`` gives a function of a place, the name of a tensor there and its value, make the weights; it becomes a part of the supernet."""
+        self.add_module("hypernetwork", hyper)
+        self._runs.clear()
+        self._shells.clear()
+
+    def _made(self, how: Any) -> Callable[[Place], dict[str, Tensor]]:
+        """The tensors of a place, as an architecture uses them."""
+        hyper: Any = self._modules.get("hypernetwork")
+        if hyper is None or not isinstance(how, Architecture):
+            return lambda place: tensors(place.block)  # type: ignore[arg-type]
+        generate = hyper.at(how)
+        return lambda place: {n: generate(place, n, t) for n, t in tensors(place.block).items()}  # type: ignore[arg-type]
 
     def _run(
         self, how: Architecture | Mapping[str, Any], active: Mapping[str, Sequence[int]] | None
@@ -190,7 +213,9 @@ class Supernet(nn.Module):
             if isinstance(how, Architecture):
                 run = self._compile(self.space.graph(how, self.signature), {})
             else:
-                run = self._compile(*mixture_graph(self.space._bound, fixed, chosen, self.counts, self.signature))
+                run = self._compile(
+                    *mixture_graph(self.space._bound, fixed, chosen, self.counts, self.signature, self.partial)
+                )
             self._runs[key] = run
             while len(self._runs) > _KEPT:
                 self._runs.popitem(last=False)
@@ -233,7 +258,7 @@ class Supernet(nn.Module):
         largest = dict(node.attrs) == place.attrs and all(
             cut.ranges == tuple(((0, size),) for size in whole[name].shape) for name, cut in cuts.items()
         )
-        if largest and not mixed and cuts.keys() == whole.keys():
+        if "hypernetwork" not in self._modules and largest and not mixed and cuts.keys() == whole.keys():
             found: tuple[nn.Module, list[Binding]] = place.block, []
         else:
             with seeded(0):
@@ -253,6 +278,37 @@ class Supernet(nn.Module):
             self._shells[key, node.call, parts] = found
         return found
 
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where weights are shared."""
+        return tuple(self._places.values())
+
+    def layout(self) -> list[Any]:
+        """The places and the sizes of their weights, as JSON values."""
+        return [
+            [
+                *(op_name(place.op), key, place.name, sorted(place.elastic), place.attrs, place.inputs),
+                *(place.parts, sorted(place.kernels)),
+            ]
+            for key, place in self._places.items()
+        ]
+
+    def restore(self, layout: list[Any]) -> None:
+        """Makes all places as large as they were where :meth:`layout` was called; weights of state dicts from there fit then."""
+        for op, key, name, elastic, attrs, inputs, parts, kernels in layout:
+            key = as_tuples(key)
+            place = self._places.get(key)
+            plain = {attribute: as_tuples(value) for attribute, value in attrs.items()}
+            if place is None:
+                kind = op_from_name(op)
+                place = Place(name, kind, key[0], get_op(kind), frozenset(elastic), plain, as_tuples(inputs))
+                self._places[key] = place
+            elif (place.attrs, place.inputs, place.parts) == (plain, as_tuples(inputs), parts):
+                continue
+            place.attrs, place.inputs, place.parts, place.kernels = plain, as_tuples(inputs), dict(parts), set(kernels)
+            place.forget()
+            self._build(key, place)
+
     def graph(self, architecture: Architecture) -> Graph:
         """The graph of an architecture for this supernet's signature."""
         return self.space.graph(architecture, self.signature)
@@ -270,8 +326,9 @@ class Supernet(nn.Module):
         for _, _, key, place, grew in met:
             if grew:
                 self._build(key, place)
+        made = self._made(architecture)
         for index, node, _, place, _ in met:
-            whole = tensors(place.block)  # type: ignore[arg-type]
+            whole = made(place)
             for name, cut in place.cuts(node.call, _parts(graph, index)).items():
                 state[f"{labels[index]}.{name}"] = place.part(whole[name], cut).detach().clone()
         return state
@@ -311,6 +368,8 @@ def _parts(graph: Graph, index: int) -> Parts:
 
 def _listed(address: str, given: Any, counts: Mapping[str, int]) -> Sequence[Tensor | None]:
     """The weights of a choice's options, one by one."""
+    if address.endswith(":edges"):
+        return list(given.unbind())
     if address not in counts:
         raise SupernetError(f"Got weights for {address!r}, which is no choice of the space. {closest(address, counts)}")
     values = list(given.unbind()) if isinstance(given, Tensor) else list(given)

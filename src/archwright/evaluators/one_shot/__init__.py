@@ -1,0 +1,1 @@
+"""Weight sharing in training: supernets, and who picks their paths."""

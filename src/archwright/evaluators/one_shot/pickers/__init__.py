@@ -1,0 +1,1 @@
+"""Path pickers, one file each."""

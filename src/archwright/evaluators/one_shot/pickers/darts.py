@@ -1,0 +1,80 @@
+"""Differentiable architecture search."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from archwright.evaluators.one_shot.picker import Batch, Gradient
+from archwright.evaluators.one_shot.shared import Shared
+
+
+@dataclasses.dataclass(eq=False)
+class Darts(Gradient):
+    """A softmax over the options of each choice, learned on held-out rows by gradient descent (DARTS: Liu et al. 2019, arXiv 1806.09055).
+
+    The first order takes the shared weights as they are; the second looks one step of their training ahead, the curvature by finite differences.
+
+    Attributes:
+        order: 1 or 2.
+    """
+
+    order: int = 1
+
+    def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
+        """Moves the numbers along the gradient of the held-out loss."""
+        if self.order == 1:
+            super().learn(shared, train, held)
+            return
+        self.optimizer.step(dict(zip(self.alphas, self.unrolled(shared, train, held))))
+
+    def unrolled(self, shared: Shared, train: Batch, held: Batch) -> list[Tensor]:
+        """The gradient of the held-out loss after one step of the shared weights, a tensor for each choice.
+
+        The step is the one that the optimiser would make, weight decay and momentum included.
+        """
+        alphas, names = list(self.alphas.values()), [name for name, _ in shared.net.named_parameters()]
+        weights = [p for _, p in shared.net.named_parameters()]
+        rate = shared.recipe.rate(shared.progress)
+        gradients = torch.autograd.grad(shared.loss(self.pick(shared), train), weights, allow_unused=True)
+        backup = [w.detach().clone() for w in weights]
+        with torch.no_grad():
+            for name, weight, gradient in zip(names, weights, gradients):
+                if gradient is not None:
+                    decay = shared.recipe.weight_decay if weight.dim() > 1 else 0.0
+                    direction = gradient + decay * weight
+                    velocity = shared.optimizer.velocity.get(name)
+                    if velocity is not None and velocity.shape == weight.shape:
+                        direction = direction + shared.optimizer.momentum * velocity
+                    weight -= rate * direction
+        loss = shared.loss(self.pick(shared), held)
+        ahead = torch.autograd.grad(loss, [*alphas, *weights], allow_unused=True)
+        direct = [g if g is not None else torch.zeros_like(a) for g, a in zip(ahead, alphas)]
+        vector = list(ahead[len(alphas) :])
+        with torch.no_grad():
+            torch._foreach_copy_(weights, backup)
+        product = self.hessian_product(shared, train, weights, vector)
+        return [first - rate * second for first, second in zip(direct, product)]
+
+    def hessian_product(
+        self, shared: Shared, train: Batch, weights: list[torch.nn.Parameter], vector: list[Tensor | None]
+    ) -> list[Tensor]:
+        """The second derivative of the training loss by numbers and weights, times a vector, by finite differences."""
+        norm = torch.stack([v.norm() for v in vector if v is not None]).norm()
+        step = 0.01 / norm
+        backup = [w.detach().clone() for w in weights]
+        sides = []
+        for sign in (1.0, -1.0):
+            with torch.no_grad():
+                for weight, value, v in zip(weights, backup, vector):
+                    weight.copy_(value if v is None else value + sign * step * v)
+            loss = shared.loss(self.pick(shared), train)
+            sides.append(torch.autograd.grad(loss, list(self.alphas.values()), allow_unused=True))
+        with torch.no_grad():
+            torch._foreach_copy_(list(weights), backup)
+        return [
+            torch.zeros_like(a) if plus is None or minus is None else (plus - minus) / (2 * step)
+            for a, plus, minus in zip(self.alphas.values(), *sides)
+        ]

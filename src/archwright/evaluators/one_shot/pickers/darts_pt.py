@@ -1,0 +1,107 @@
+"""DARTS with selection by perturbation."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archwright.evaluators.one_shot.picker import Batch
+from archwright.evaluators.one_shot.pickers.darts import Darts
+from archwright.evaluators.one_shot.shared import Shared
+from archwright.problem import Architecture
+
+
+@dataclasses.dataclass(eq=False)
+class DartsPt(Darts):
+    """DARTS that settles choice by choice on the option without which the supernet does worst (DARTS+PT: Wang et al. 2021, arXiv 2108.04392).
+
+    In the last part of the training some choices are settled after each epoch, in random order; the supernet trains on with those that are left open.
+    What the nodes of a dag read is settled last, by the edges without which it does worst.
+
+    Attributes:
+        start: Share of the training after which choices are settled.
+        rows: Held-out rows on which the supernet is judged.
+    """
+
+    start: float = 0.5
+    rows: int = 512
+
+    def begin(self, shared: Shared) -> None:
+        """Nothing is settled."""
+        super().begin(shared)
+        self.settled: dict[str, int] = {}
+
+    def pick(self, shared: Shared) -> Any:
+        """The mixture of the options that are left."""
+        return self.probabilities() | self.settled
+
+    def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
+        """Moves the numbers until the first choice is settled."""
+        if not self.settled:
+            super().learn(shared, train, held)
+
+    def epoch(self, shared: Shared) -> None:
+        """Settles as many choices as are due."""
+        if shared.progress < self.start and not shared.ended:
+            return
+        order = [address for address in shared.net.counts if address not in self.settled]
+        choices = [address for address in order if address not in shared.edges]
+        shared.rng.shuffle(choices)
+        reads = [address for address in order if address in shared.edges]
+        left = (
+            0.0 if shared.progress >= 1 - 1e-9 else (1 - shared.progress) / max(shared.progress / shared.number, 1e-9)
+        )
+        due = math.ceil(len(order) / (left + 1))
+        for address in [*choices, *reads][: len(order) if shared.ended else due]:
+            self.settled[address] = (
+                self._read(shared, address) if address in shared.edges else self._option(shared, address)
+            )
+
+    def _option(self, shared: Shared, address: str) -> int:
+        """The option without which the supernet does worst."""
+        weights = self.probabilities()[address].detach()
+        scores = []
+        for option in range(len(weights)):
+            kept: list[Tensor | None] = list(weights.unbind())
+            kept[option] = None
+            scores.append(self._score(shared, {address: kept}))
+        return min(range(len(scores)), key=scores.__getitem__)
+
+    def _read(self, shared: Shared, address: str) -> int:
+        """The edges without which the supernet does worst."""
+        edge = shared.edges[address]
+        count = 1 + max(slot for slots in edge.slots for slot in slots)
+        scores = [
+            self._score(shared, {edge.strengths: torch.tensor([float(slot != gone) for slot in range(count)])})
+            for gone in range(count)
+        ]
+        return min(range(len(edge.slots)), key=lambda option: sum(scores[slot] for slot in edge.slots[option]))
+
+    @torch.no_grad()
+    def _score(self, shared: Shared, changes: Mapping[str, Any]) -> float:
+        return -float(shared.loss(self.pick(shared) | changes, shared.rows(self.rows)))
+
+    def derive(self, shared: Shared) -> list[Architecture]:
+        """What was settled on; where that breaks a constraint or not all was, the most probable architecture with as much of it as can be."""
+        chances = {address: p.detach().double().numpy() for address, p in self.probabilities().items()}
+        for address, option in self.settled.items():
+            settled = torch.full((shared.net.counts[address],), 1e-6)
+            settled[option] = 1.0
+            chances[address] = settled.numpy()
+        return shared.likeliest(chances)
+
+    def state(self) -> dict[str, Tensor]:
+        """Numbers, moments and what is settled."""
+        return super().state() | {f"settled:{a}": torch.tensor(float(option)) for a, option in self.settled.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes them over."""
+        super().load(state)
+        self.settled = {
+            name.removeprefix("settled:"): int(value) for name, value in state.items() if name.startswith("settled:")
+        }

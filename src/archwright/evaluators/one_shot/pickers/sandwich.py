@@ -1,0 +1,73 @@
+"""The largest, the smallest and some between."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+
+from torch import Tensor
+from torch.nn import functional
+
+from archwright.evaluators.one_shot.picker import Batch, Picker
+from archwright.evaluators.one_shot.shared import Shared
+from archwright.problem import Architecture
+
+
+@dataclasses.dataclass(eq=False)
+class Sandwich(Picker):
+    """The largest network learns from the labels, and the smallest and some random ones from it, in one step (BigNAS: Yu et al. 2020, arXiv 2003.11142).
+
+    With `progressive`, the choices open one kind after the other, as in once-for-all (Cai et al. 2020, arXiv 1908.09791): first the largest network
+    alone, then kernels, then depths, then all others. Smaller kernels are learned functions of larger ones.
+
+    Attributes:
+        between: Random paths in a step.
+        progressive: Whether choices open one kind after the other.
+    """
+
+    transforms: ClassVar[bool] = True
+
+    between: int = 2
+    progressive: bool = True
+
+    def begin(self, shared: Shared) -> None:
+        """Finds the largest and the smallest network, by FLOPs."""
+        self.smallest, self.largest = shared.extremes()
+
+    def opened(self, address: str, shared: Shared) -> bool:
+        """Whether a choice is open at this point of the training."""
+        kind = shared.kinds.get(address, "")
+        return not self.progressive or shared.progress >= {"kernel": 0.15, "repeat": 0.35}.get(kind, 0.55)
+
+    def between_paths(self, shared: Shared) -> list[Architecture]:
+        """The paths of a step besides the largest."""
+        whole = self.largest.as_dict()
+
+        def restricted(architecture: Architecture) -> Architecture:
+            drawn = architecture.as_dict()
+
+            def pick(address: str, count: int) -> int:
+                if address in drawn and self.opened(address, shared):
+                    return drawn[address]
+                return whole.get(address, drawn.get(address, count - 1))
+
+            return shared.net.space.fill(pick)
+
+        drawn = [restricted(path) for path in (self.smallest, *(shared.draw() for _ in range(self.between)))]
+        return [path for path in dict.fromkeys(drawn) if path != self.largest]
+
+    def step(self, shared: Shared, batch: Batch) -> Tensor:
+        """The gradients of all paths together."""
+        outputs = shared.net(batch[0], self.largest).float()
+        loss = shared.criterion(outputs, batch[1])
+        loss.backward()  # type: ignore[no-untyped-call]
+        taught = outputs.detach()
+        for path in self.between_paths(shared):
+            own = shared.net(batch[0], path).float()
+            if shared.kind == "classification":
+                lesson = functional.kl_div(own.log_softmax(1), taught.softmax(1), reduction="batchmean")
+            else:
+                lesson = functional.mse_loss(own, taught)
+            lesson.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
