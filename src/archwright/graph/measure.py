@@ -43,7 +43,7 @@ class _OnMeta(TorchFunctionMode):
     """
 
     def __init__(self, counter: CountFlops) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.counter = counter
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -18,9 +18,10 @@ def tokens(x: Tensor) -> Tensor:
 
 
 class PatchEmbed(nn.Module):
-    """A linear layer on each patch, and a learned vector for its position; (N, C, H, W) to (N, width, ceil(H / patch), ceil(W / patch)).
+    """A linear layer on each patch and a learned vector for its position.
 
-    The map is zero-padded to whole patches; a side that is shorter than a patch is one patch.
+    The map is zero-padded to whole patches; a side that is shorter than a patch is one patch. (N, C, H, W) becomes
+    (N, width, ceil(H / patch), ceil(W / patch)).
     """
 
     def __init__(self, in_shape: tuple[int, int, int], width: int, patch: int = 4) -> None:
@@ -30,14 +31,14 @@ class PatchEmbed(nn.Module):
         rest = -height % size[0], -columns % size[1]
         self.project = nn.Conv2d(channels, width, size, size, ((rest[0] + 1) // 2, (rest[1] + 1) // 2))
         shape = width, (height + rest[0]) // size[0], (columns + rest[1]) // size[1]
-        self.position = nn.Parameter(nn.init.normal_(torch.empty(1, *shape), std=0.02))
+        self.position = nn.Parameter(torch.randn(1, *shape) * 0.02)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.project(x) + self.position
 
 
 class Attention(nn.Module):
-    """Layer norm, self-attention of all positions of the map, residual; the first heads are the first features of q, k and v."""
+    """Layer norm, self-attention of all positions, residual; the first heads are the first features of q, k and v."""
 
     def __init__(self, channels: int, heads: int = 4, head_dim: int = 16) -> None:
         super().__init__()

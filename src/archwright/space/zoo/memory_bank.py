@@ -48,8 +48,8 @@ def memory_bank(
                 _joined(range(banks), f"join{index}"),
                 op("avg_pool", kernel=DOWN, stride=DOWN, name=f"down{index}"),
             ]
-        enter = {"op": "relu_conv_bn", "kernel": 1} if index else {"op": "conv_bn", "kernel": 3}
-        written = (op(enter["op"], kernel=enter["kernel"], width=width, name=f"bank{bank}") for bank in range(banks))
+        enter, kernel = ("relu_conv_bn", 1) if index else ("conv_bn", 3)
+        written = (op(enter, kernel=kernel, width=width, name=f"bank{bank}") for bank in range(banks))
         layer = _layer(banks, width, kernels, dilations)
         parts += [
             parallel(*written, merge=None, name=f"enter{index}"),
