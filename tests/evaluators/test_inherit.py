@@ -35,7 +35,7 @@ def paired(old, new) -> dict[str, str]:
 
 
 def test_equal_graphs_match_node_by_node():
-    for name in ("cnn", "mlp", "nas-bench-201", "nasnet"):
+    for name in ("cnn", "mlp", "nas-bench-201", "nasnet", "enas-macro", "memory-bank", "vit"):
         space, rng = get_space(name), np.random.default_rng(0)
         signature = Signature(((13,),), (3,)) if name == "mlp" else Signature(((3, 16, 16),), (10,))
         graph = space.graph(space.sample(rng), signature)

@@ -17,6 +17,10 @@ CASES = [
     ("digits", "cnn", 4),
     ("digits", "nas-bench-201", 1),
     ("digits", "layers", 2),
+    ("digits", "enas-macro", 1),
+    ("digits", "memory-bank", 0),
+    ("digits", "mobilenet", 2),
+    ("digits", "vit", 3),
     ("wine", "mlp", 3),
     ("diabetes", "mlp", 0),
 ]

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from archwright.graph import GraphBuilder
+from archwright.graph.blocks.attention import Attention, FeedForward
 from archwright.graph.module import build
 from archwright.graph.ops import REQUIRED, ops
 from archwright.problem import Signature
@@ -21,6 +22,11 @@ VARIANTS = [
     ("factorized_reduce", {"width": 5, "stride": 3}),
     ("basic_block", {"width": 3, "stride": 1}),
     ("resize", {"height": 5, "width": 2}),
+    ("patch_embed", {"width": 5, "patch": 3}),
+    ("attention", {"heads": 2, "head_dim": 3}),
+    ("attention", {"heads": 1, "head_dim": 8}),
+    ("ffn", {"ratio": 1.5}),
+    ("ffn", {"ratio": 0.1}),
     *(
         ("conv_bn_relu", {"width": 2, "activation": name})
         for name in ("none", "gelu", "silu", "hardswish", "leaky_relu", "elu", "tanh", "sigmoid")
@@ -103,3 +109,52 @@ def test_the_residual_of_mbconv_stands_only_where_shapes_agree() -> None:
     for width, stride, residual in ((3, 1, True), (3, 2, False), (4, 1, False)):
         module = network("mbconv", {"width": width, "stride": stride}, (3, 4, 4))
         assert module.get_submodule("mbconv").residual is residual
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch", "tokens"),
+    [
+        ((1, 28, 28), 4, (7, 7)),
+        ((3, 17, 23), 4, (5, 6)),
+        ((2, 1, 1), 4, (1, 1)),
+        ((1, 2, 9), 4, (1, 3)),
+        ((1, 5, 6), 1, (5, 6)),
+    ],
+)
+def test_patches_cover_the_map(shape: tuple[int, ...], patch: int, tokens: tuple[int, int]) -> None:
+    builder = GraphBuilder(Signature((shape,), (6,)))
+    value = builder.add("patch_embed", [builder.input()], width=6, patch=patch)
+    assert value.shape == (6, *tokens)
+    block = build(builder.finish([value]), 0)
+    x = torch.zeros(1, *shape, requires_grad=True)
+    block(x).square().sum().backward()
+    assert x.grad is not None
+    assert (x.grad != 0).all()
+
+
+def test_attention_is_that_of_torch() -> None:
+    block = Attention(6, heads=2, head_dim=3).eval()
+    reference = nn.MultiheadAttention(6, 2, batch_first=True)
+    with torch.no_grad():
+        reference.in_proj_weight.copy_(torch.cat([block.q.weight, block.k.weight, block.v.weight]))
+        reference.in_proj_bias.copy_(torch.cat([block.q.bias, block.k.bias, block.v.bias]))
+    reference.out_proj = block.out
+    x = torch.randn(2, 6, 3, 4, generator=torch.Generator().manual_seed(0))
+    tokens = block.norm(x.flatten(2).transpose(1, 2))
+    expected = reference(tokens, tokens, tokens)[0].transpose(1, 2).reshape(x.shape)
+    torch.testing.assert_close(block(x), x + expected)
+
+
+def test_fewer_heads_and_hidden_features_are_leading_slices() -> None:
+    x = torch.randn(2, 6, 3, 4, generator=torch.Generator().manual_seed(0))
+    cases = [
+        (Attention(6, 3, 4), Attention(6, 2, 4), "out.weight"),
+        (FeedForward(6, 4), FeedForward(6, 1.5), "project.weight"),
+    ]
+    for large, small, last in cases:
+        given = large.state_dict()
+        small.load_state_dict(
+            {key: given[key][tuple(map(slice, value.shape))] for key, value in small.state_dict().items()}
+        )
+        given[last][:, small.state_dict()[last].shape[1] :] = 0
+        torch.testing.assert_close(small(x), large(x))

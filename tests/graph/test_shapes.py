@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -88,6 +90,25 @@ def test_costs_are_those_of_the_closed_formulas() -> None:
     assert (attention.shape, attention.cost.params, attention.cost.flops) == ((6,), 36, 2 * 36 * 6 + 2 * 36 * 6)
 
 
+def test_the_cost_of_attention_counts_its_products() -> None:
+    tokens, width, inner = 6 * 5, 8, 2 * 3
+    found = call("attention", (("heads", 2), ("head_dim", 3)), ((8, 6, 5),))
+    assert found.cost.flops == 2 * tokens * (4 * width * inner + 2 * tokens * inner)
+    assert found.cost.params == 2 * width + 3 * (width + 1) * inner + (inner + 1) * width
+    hidden = call("ffn", (("ratio", 1.5),), ((8, 6, 5),))
+    assert hidden.cost.flops == 2 * tokens * 2 * width * 12
+
+
+def test_measuring_a_transformer_loads_no_compiler() -> None:
+    code = (
+        "import sys; from archwright.graph.shapes import call;"
+        "[call(op, (('width', 8),) if op == 'patch_embed' else (), ((8, 17, 23),))"
+        " for op in ('patch_embed', 'attention', 'ffn', 'layer_norm')];"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_the_measured_cost_is_that_of_the_real_module() -> None:
     for name, attrs in {
         **STRIDED,
@@ -95,6 +116,10 @@ def test_the_measured_cost_is_that_of_the_real_module() -> None:
         "basic_block": {"width": 6},
         "bn_relu": {},
         "dropout": {},
+        "patch_embed": {"width": 6, "patch": 2},
+        "attention": {"heads": 2, "head_dim": 3},
+        "ffn": {"ratio": 1.5},
+        "layer_norm": {},
     }.items():
         found = call(name, tuple(attrs.items()), ((4, 5, 6),))
         module = make_block(found.spec, found.attrs, found.inputs)

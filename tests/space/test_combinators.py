@@ -70,6 +70,7 @@ RELU = op("relu")
         (lambda: op("conv_bn", width=(8, 8)), r"attribute 'width': got \(8, 8\)"),
         (lambda: op("identity", stride=integer(0, 2)), r"op\('identity'\), attribute 'stride': got 0"),
         (lambda: op("conv_bn", width=8, dilation=0), "attribute 'dilation': got 0"),
+        (lambda: op("attention", heads=choice(0, 4)), "attribute 'heads': got 0"),
         (lambda: op("mbconv", width=8, expansion=choice(1.5, 4)), "attribute 'expansion': got 1.5"),
         (lambda: op("relu", name="a.b"), "got the name 'a.b'"),
         (lambda: choice(name="kind"), "choice 'kind' has no options"),

@@ -23,6 +23,7 @@ from archwright.space import (
     choice,
     dag,
     get_space,
+    list_spaces,
     op,
     parallel,
     repeat,
@@ -191,7 +192,7 @@ def test_impossible_shapes_name_the_place(expression: Expression, said: str) -> 
         graph(expression)
 
 
-@pytest.mark.parametrize("name", ["cnn", "nas-bench-201", "nasnet", "darts", "layers"])
+@pytest.mark.parametrize("name", [name for name in list_spaces() if name != "mlp"])
 def test_what_is_remembered_is_what_is_built(name: str) -> None:
     space, rng = get_space(name), np.random.default_rng(7)
     for _ in range(4):

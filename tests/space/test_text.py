@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import archwright.space as space_package
-from archwright.space import OUTPUTS, Space, chain, choice, get_space, integer, op, repeat, shared
+from archwright.space import OUTPUTS, Space, chain, choice, get_space, integer, list_spaces, op, repeat, shared
 
 
 def test_it_reads_like_what_was_written() -> None:
@@ -27,7 +27,7 @@ def test_names_that_clash_or_are_no_names_are_changed() -> None:
     compile(text, "space", "exec")
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "layers", "nas-bench-201", "nasnet", "darts"])
+@pytest.mark.parametrize("name", list(list_spaces()))
 def test_zoo_spaces_read_as_python(name: str) -> None:
     made = get_space(name)
     scope = {key: getattr(space_package, key) for key in space_package.__all__}

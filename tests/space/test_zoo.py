@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from archwright.errors import SpaceError
+from archwright.graph import Graph
+from archwright.graph.module import build
 from archwright.problem import Signature
 from archwright.space import Space, get_space, list_spaces, op, zoo
 from archwright.testing.space import check_space, identities_elsewhere, identity
@@ -18,11 +20,15 @@ SMALL: dict[str, dict[str, Any]] = {
     "nas-bench-201": {"cells": 1},
     "nasnet": {"cells": 1, "channels": 4},
     "darts": {"cells": 3, "channels": 4},
+    "enas-micro": {"cells": 1, "channels": 4},
+    "memory-bank": {"layers": 2},
 }
+NEW = ["enas-macro", "enas-micro", "memory-bank", "mobilenet", "vit"]
+ON_IMAGES = ["cnn", "layers", "nas-bench-201", "nasnet", "darts", *NEW]
 
 
 def test_the_zoo() -> None:
-    assert list(list_spaces()) == ["mlp", "cnn", "layers", "nas-bench-201", "nasnet", "darts"]
+    assert list(list_spaces()) == ["mlp", *ON_IMAGES]
     assert all(description.endswith(".") for description in list_spaces().values())
 
 
@@ -38,6 +44,16 @@ def test_the_zoo() -> None:
         ("layers", 64**6 * 2**15),
         # per stage: blocks beyond the first in 2 numbers; kinds 2 x 2 (skip) + 2 (expansion); kernels; widths
         ("cnn", 3 * 4 * (1 + 2 * 6 * 2) * 4 * (3 * 3 * 6 * 2) * (1 + 4 * 3 * 3 * 6 * 2)),
+        # six layers of 6 operations; a bit for each of the layers before the last one and for the stem
+        ("enas-macro", 6**6 * 2**15),
+        # two cells of 5 blocks: two of 2 to 6 states, two of 5 operations
+        ("enas-micro", ((2 * 3 * 4 * 5 * 6) ** 2 * 5**10) ** 2),
+        # three blocks of 1 to 4 layers: read and write 7 of the sets of 3 banks; one, two or two gated of 4 convolutions
+        ("memory-bank", sum((7 * 7 * (4 + 4**2 + 4**2)) ** depth for depth in range(1, 5)) ** 3),
+        # three stages of 2 to 4 blocks of 3 kernels and 3 expansions
+        ("mobilenet", sum(9**depth for depth in (2, 3, 4)) ** 3),
+        # three widths; 2 to 5 layers of 3 numbers of heads and 3 ratios
+        ("vit", 3 * sum(9**depth for depth in (2, 3, 4, 5))),
         ("mlp", 3 * 3 * 3 * (5 + 25 + 125 + 625 + 5 * 3)),
     ],
 )
@@ -45,10 +61,29 @@ def test_sizes(name: str, size: int) -> None:
     assert get_space(name).size == size
 
 
+def test_sizes_of_the_papers() -> None:
+    assert get_space("enas-macro", layers=12).size == 6**12 * 2**66
+    stages = {"widths": (24, 40, 80, 112, 160), "strides": (2, 2, 2, 2, 1, 2), "depths": (4,) * 5}
+    assert get_space("mobilenet", **stages).size == (9**2 + 9**3 + 9**4) ** 5
+    stages = {"widths": (24, 40, 80, 96, 192, 320), "strides": (2, 2, 2, 2, 1, 2, 1), "depths": (4, 4, 4, 4, 4, 1)}
+    assert get_space("mobilenet", variant="proxyless", **stages).size == 6**6 * 7**15
+    tiny = get_space(
+        "vit", widths=(192, 216, 240), heads=(3, 4), ratios=(3.5, 4), depths=(12, 14), head_dim=64, patch=16
+    )
+    assert tiny.size == 3 * (4**12 + 4**13 + 4**14)
+
+
 @pytest.mark.parametrize("shape", IMAGES)
-@pytest.mark.parametrize("name", ["cnn", "layers", "nas-bench-201", "nasnet", "darts"])
+@pytest.mark.parametrize("name", ON_IMAGES)
 def test_contract_on_images(name: str, shape: tuple[int, ...]) -> None:
     space = get_space(name, **SMALL.get(name, {}))
+    check_space(space, Signature((shape,), (4,)), range(2), networks=1, other_process=False)
+
+
+@pytest.mark.parametrize("shape", IMAGES)
+def test_contract_of_the_proxyless_form(shape: tuple[int, ...]) -> None:
+    space = get_space("mobilenet", variant="proxyless", depths=(2, 1, 3))
+    assert space.size == 6**3 * 7**3
     check_space(space, Signature((shape,), (4,)), range(2), networks=1, other_process=False)
 
 
@@ -58,7 +93,7 @@ def test_contract_on_vectors(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cnn", "layers", "nas-bench-201", "nasnet", "darts"])
+@pytest.mark.parametrize("name", ON_IMAGES)
 def test_contract_at_full_size(name: str) -> None:
     check_space(get_space(name), Signature(((3, 32, 32),), (10,)), range(12), networks=4)
 
@@ -77,6 +112,77 @@ def test_cnn_has_small_and_large_networks_and_keeps_resolution(shape: tuple[int,
     assert min(graph.cost.params for graph in graphs) < 20_000
     assert max(graph.cost.params for graph in graphs) > 500_000
     assert min(min(node.shape[1:]) for graph in graphs for node in graph.nodes if len(node.shape) == 3) == smallest_map
+
+
+def filled(name: str, choices: dict[str, str], **options: Any) -> Graph:
+    """A network for 28x28 images with these choices, and the first option everywhere else."""
+    space = get_space(name, **options)
+    rest = {info.address: 0 for info in space.choices()}
+    return space.graph(space.architecture({**rest, **choices}), Signature(((1, 28, 28),), (10,)))
+
+
+def operations(graph: Graph) -> list[str]:
+    return [node.call.spec.name for _, node in graph.operations()]
+
+
+def test_a_layer_of_enas_always_reads_the_one_before() -> None:
+    chain = operations(filled("enas-macro", {}))
+    assert chain == [
+        "conv_bn",
+        *["conv_bn_relu"] * 4,
+        "factorized_reduce",
+        *["conv_bn_relu"] * 4,
+        "factorized_reduce",
+        *["conv_bn_relu"] * 4,
+        "global_avg_pool",
+        "linear",
+    ]
+    skipping = operations(filled("enas-macro", {"layer3.skip0": "yes", "layer3.skip2": "yes"}))
+    assert skipping.count("add") == 1
+    assert skipping.count("factorized_reduce") == 3
+    assert len(skipping) == len(chain) + 2
+
+
+def test_memory_banks_express_residual_and_dense_networks() -> None:
+    def block(reads: list[str], writes: list[str]) -> Graph:
+        choices = {"block0.depth": str(len(reads))}
+        for index, (read, write) in enumerate(zip(reads, writes)):
+            choices |= {f"block0.layer{index}.new.value.read": read, f"block0.layer{index}.write": write}
+        return filled("memory-bank", choices, blocks=1)
+
+    residual = operations(block(["0"] * 3, ["0"] * 3))
+    assert [residual.count(name) for name in ("relu_conv_bn", "add", "concat")] == [6, 3, 1]
+    dense = block(["0-1-2"] * 3, ["0", "1", "2"])
+    assert operations(dense).count("concat") == 4
+    assert operations(dense).count("add") == 3
+    entries = [node.call.inputs[0] for _, node in dense.operations() if node.scope.endswith("enter")]
+    assert entries == [(24, 28, 28)] * 3
+
+
+def test_a_skipped_block_leaves_nothing() -> None:
+    options: dict[str, Any] = {"variant": "proxyless", "depths": (3, 1, 1)}
+    full = operations(filled("mobilenet", {}, **options))
+    skipped = operations(filled("mobilenet", {"stage0.more.block0": "skip", "stage0.more.block1": "skip"}, **options))
+    assert (full.count("mbconv"), skipped.count("mbconv")) == (6, 4)
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "vit"])
+def test_a_smaller_network_has_parameters_inside_those_of_the_largest(name: str) -> None:
+    space, rng = get_space(name), np.random.default_rng(0)
+    last = {info.address: len(info.labels) - 1 for info in space.choices()}
+    signature = Signature(((1, 28, 28),), (10,))
+    large = build(space.graph(space.architecture(last), signature), 0).state_dict()
+    for _ in range(5):
+        for key, value in build(space.graph(space.sample(rng), signature), 0).state_dict().items():
+            assert value.ndim == large[key].ndim
+            assert all(one <= other for one, other in zip(value.shape, large[key].shape)), key
+
+
+def test_mobilenet_refuses_what_it_cannot_build() -> None:
+    with pytest.raises(SpaceError, match="Did you mean 'proxyless'"):
+        get_space("mobilenet", variant="proxylss")
+    with pytest.raises(SpaceError, match="got 2 widths, 3 depths and 4 strides"):
+        get_space("mobilenet", widths=(8, 16))
 
 
 def test_options_change_the_space() -> None:

@@ -12,7 +12,19 @@ from archwright.space.zoo import get_space
 from archwright.strategies.levels import block_name, expand, levels, root, simplest
 from archwright.testing.toy import ToyChoice, ToySpace
 
-ZOO = ("nas-bench-201", "darts", "nasnet", "layers", "cnn", "mlp")
+ZOO = (
+    "nas-bench-201",
+    "darts",
+    "nasnet",
+    "layers",
+    "cnn",
+    "mlp",
+    "enas-macro",
+    "enas-micro",
+    "memory-bank",
+    "mobilenet",
+    "vit",
+)
 
 
 def towers() -> Space:

@@ -21,6 +21,7 @@ _FILLS = frozenset(
 )
 _CONSTRUCTORS = _device_constructors()
 _PAIRWISE = frozenset({Tensor.add, Tensor.mul, torch.add, torch.mul})
+_PRODUCTS = frozenset({Tensor.matmul, Tensor.__matmul__, torch.matmul})
 _ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Dropout)
 
 
@@ -35,18 +36,36 @@ class Measured(NamedTuple):
 class _OnMeta(TorchFunctionMode):
     """Makes new tensors on the meta device, leaves them as they are where an initialisation would fill them, adds and multiplies shapes.
 
-    ``with torch.device("meta")`` and torch's own meta sums would do, but their first use loads torch's compiler, which takes seconds.
+    ``with torch.device("meta")`` and torch's own meta sums and products would do, but their first use loads torch's compiler, which takes seconds.
+
+    Args:
+        counter: Gets the FLOPs of matrix products.
     """
+
+    def __init__(self, counter: CountFlops) -> None:
+        super().__init__()
+        self.counter = counter
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _FILLS and args:
             return args[0]
-        if func in _PAIRWISE and len(args) == 2 and isinstance(args[1], Tensor):
-            return torch.empty(torch.broadcast_shapes(args[0].shape, args[1].shape))  # type: ignore[no-untyped-call]
+        if func in _PAIRWISE and len(args) == 2:
+            shapes = [value.shape if isinstance(value, Tensor) else () for value in args]
+            return torch.empty(torch.broadcast_shapes(*shapes), device="meta")  # type: ignore[no-untyped-call]
+        if func in _PRODUCTS and len(args) == 2 and min(args[0].ndim, args[1].ndim) > 1:
+            return self._product(*args)
         named = kwargs or {}
         if func in _CONSTRUCTORS and named.get("device") is None:
             named = {**named, "device": "meta"}
         return func(*args, **named)
+
+    def _product(self, left: Tensor, right: Tensor) -> Tensor:
+        if left.shape[-1] != right.shape[-2]:
+            raise ValueError(f"a matrix product of the shapes {tuple(left.shape)} and {tuple(right.shape)}")
+        batch = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])  # type: ignore[no-untyped-call]
+        out = torch.empty(*batch, left.shape[-2], right.shape[-1], device="meta")
+        self.counter.flops += 2 * out.numel() * left.shape[-1]
+        return out
 
 
 class CountFlops(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -107,10 +126,11 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
             activation_bytes += output.numel() * _FLOAT_BYTES
             last[:] = [output]
 
+    counter = CountFlops()
     with torch.no_grad(), contextlib.ExitStack() as stack:
         if isinstance(load_block(spec.block), type):
             stack.enter_context(
-                _OnMeta()
+                _OnMeta(counter)
             )  # a plain function has no weights: it runs on one real sample, sooner than on the meta device
         block = make_block(spec, attrs, shapes)
         inputs = [torch.empty(1, *shape) for shape in shapes]
@@ -119,7 +139,6 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
             parameters, stateful = 0, False
         else:
             block.eval()
-            counter = CountFlops()
             for module in block.modules():
                 if not any(True for _ in module.children()):
                     _shorten(module, counter)
@@ -132,14 +151,13 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
         raise TypeError(f"returned {_describe(output)}, expected one tensor that keeps the batch dimension")
     if not last or last[0] is not output:
         activation_bytes += output.numel() * _FLOAT_BYTES
-    flops = counter.flops if isinstance(block, nn.Module) else 0
-    return Measured(tuple(output.shape[1:]), Cost(parameters, int(flops), activation_bytes), stateful)
+    return Measured(tuple(output.shape[1:]), Cost(parameters, int(counter.flops), activation_bytes), stateful)
 
 
 def _shorten(module: nn.Module, counter: CountFlops) -> None:
     """Replaces common layers by their shape rule.
 
-    Torch's meta kernels of batch norm take milliseconds, and that of matrix products loads torch's compiler, which takes seconds.
+    Torch's meta kernels of batch norm take milliseconds, and those of layer norm and matrix products load torch's compiler, which takes seconds.
     """
     if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
         weight = module.weight
@@ -163,6 +181,15 @@ def _shorten(module: nn.Module, counter: CountFlops) -> None:
             return torch.empty_like(x)
 
         module.forward = checked  # type: ignore[assignment]
+    elif type(module) is nn.LayerNorm:
+        sizes = tuple(module.normalized_shape)
+
+        def normalised(x: Tensor) -> Tensor:
+            if tuple(x.shape[-len(sizes) :]) != sizes:
+                raise ValueError(f"a layer norm of the shape {sizes} got the shape {tuple(x.shape[1:])}")
+            return torch.empty_like(x)
+
+        module.forward = normalised  # type: ignore[method-assign, assignment]
 
 
 def _describe(output: Any) -> str:

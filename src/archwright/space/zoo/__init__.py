@@ -23,6 +23,11 @@ _OURS = {
     "nas-bench-201": "nas_bench_201",
     "nasnet": "nasnet",
     "darts": "darts",
+    "enas-macro": "enas_macro",
+    "enas-micro": "enas_micro",
+    "memory-bank": "memory_bank",
+    "mobilenet": "mobilenet",
+    "vit": "vit",
 }
 
 

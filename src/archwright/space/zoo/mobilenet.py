@@ -1,0 +1,113 @@
+"""Stages of inverted bottlenecks: ProxylessNAS (Cai, Zhu and Han, ICLR 2019, arXiv 1812.00332) and once-for-all (Cai,
+Gan, Wang, Zhang and Han, ICLR 2020, arXiv 1908.09791).
+
+Both have a smaller network inside a larger one: fewer blocks are the first ones, a smaller expansion has the leading
+channels, a smaller kernel lies in the centre of a larger one.
+
+The papers' sizes, for images of 224x224:
+
+- Once-for-all, 2.2e19 networks: ``mobilenet(widths=(24, 40, 80, 112, 160), strides=(2, 2, 2, 2, 1, 2), depths=(4,) * 5,
+  stem=(16, 16), head=960)``. The paper's MobileNetV3 also has squeeze-and-excitation and hard-swish in some stages and a
+  second layer in the classifier; its input resolution, which it searches too, belongs to the data here.
+- ProxylessNAS, 6^6 * 7^15 networks: ``mobilenet("proxyless", widths=(24, 40, 80, 96, 192, 320),
+  strides=(2, 2, 2, 2, 1, 2, 1), depths=(4, 4, 4, 4, 4, 1), stem=(32, 16), head=1280)``; ReLU stands for ReLU6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+from archwright.errors import SpaceError, closest
+from archwright.space.combinators import chain, choice, integer, op, repeat
+from archwright.space.expression import DOWN, OUTPUTS, Expression, Symbol
+from archwright.space.space import Space
+
+_EXPANSIONS = {"ofa": (3, 4, 6), "proxyless": (3, 6)}
+
+
+def mobilenet(
+    variant: str = "ofa",
+    widths: Sequence[int] = (16, 24, 40),
+    strides: Sequence[int] = (1, 2, 2, 2),
+    depths: Sequence[int] = (4, 4, 4),
+    kernels: Sequence[int] = (3, 5, 7),
+    expansions: Sequence[int] = (),
+    stem: tuple[int, int] = (16, 8),
+    head: int = 128,
+) -> Space:
+    """MobileNet stages with kernels, expansions and depths to choose (ProxylessNAS, Cai et al. 2019; once-for-all, 2020).
+
+    Args:
+        variant: ``"ofa"``: each block has a kernel and an expansion, each stage a number of blocks from 2 up.
+            ``"proxyless"``: each block is one of kernel x expansion operations or, but for the first of a stage, which
+            has no residual connection, is skipped.
+        widths: Channels of each stage.
+        strides: Of the stem, then of the first block of each stage: 1, or 2, which halves maps of at least 8x8.
+        depths: Largest number of blocks of each stage.
+        kernels: To choose from.
+        expansions: To choose from; by default 3, 4, 6 (once-for-all) or 3, 6 (ProxylessNAS).
+        stem: Channels of the first convolution, and of the block of expansion 1 behind it.
+        head: Channels of the last convolution.
+
+    Raises:
+        SpaceError: Where the variant is unknown or the options do not describe the same number of stages.
+    """
+    if variant not in _EXPANSIONS:
+        raise SpaceError(f"mobilenet: got variant={variant!r}. {closest(variant, _EXPANSIONS)}")
+    if not len(widths) == len(depths) == len(strides) - 1:
+        raise SpaceError(
+            f"mobilenet: got {len(widths)} widths, {len(depths)} depths and {len(strides)} strides; expected a width and a "
+            "depth for each stage, and a stride for each and for the stem."
+        )
+    steps = [DOWN if stride > 1 else 1 for stride in strides]
+    stage = _elastic if variant == "ofa" else _proxyless
+    expansions = tuple(expansions) or _EXPANSIONS[variant]
+    return Space(
+        chain(
+            op("conv_bn_relu", width=stem[0], kernel=3, stride=steps[0], name="stem"),
+            op("mbconv", width=stem[1], kernel=3, expansion=1, name="first"),
+            *(
+                stage(f"stage{index}", width, step, depth, kernels, expansions)
+                for index, (width, step, depth) in enumerate(zip(widths, steps[1:], depths))
+            ),
+            op("conv_bn_relu", width=head, kernel=1, name="head"),
+            op("global_avg_pool"),
+            op("linear", width=OUTPUTS, name="classifier"),
+        ),
+        "mobilenet",
+    )
+
+
+def _elastic(
+    name: str, width: int, step: int | Symbol, depth: int, kernels: Sequence[int], expansions: Sequence[int]
+) -> Expression:
+    """A stage of once-for-all: two to `depth` blocks."""
+
+    def block(stride: int | Symbol, name: str) -> Expression:
+        return op(
+            "mbconv", width=width, stride=stride, kernel=choice(*kernels), expansion=choice(*expansions), name=name
+        )
+
+    first = block(step, "first")
+    if depth < 2:
+        return chain(first, name=name)
+    return chain(first, repeat(block(1, "block"), integer(1, depth - 1, name="count"), name="more"), name=name)
+
+
+def _proxyless(
+    name: str, width: int, step: int | Symbol, depth: int, kernels: Sequence[int], expansions: Sequence[int]
+) -> Expression:
+    """A stage of ProxylessNAS: `depth` blocks, of which all but the first may be skipped."""
+
+    def block(stride: int | Symbol, name: str, *more: Expression) -> Expression:
+        found = (
+            op("mbconv", width=width, stride=stride, kernel=kernel, expansion=expansion, name=f"k{kernel}_e{expansion}")
+            for kernel, expansion in product(kernels, expansions)
+        )
+        return choice(*found, *more, name=name)
+
+    first = block(step, "first")
+    if depth < 2:
+        return chain(first, name=name)
+    return chain(first, repeat(block(1, "block", op("identity", name="skip")), depth - 1, name="more"), name=name)

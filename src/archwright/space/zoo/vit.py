@@ -1,0 +1,48 @@
+"""Vision transformers: the space of AutoFormer (Chen, Peng, Fu and Ling, ICCV 2021, arXiv 2107.00651)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archwright.space.combinators import chain, choice, integer, op, repeat
+from archwright.space.expression import OUTPUTS
+from archwright.space.space import Space
+
+
+def vit(
+    widths: Sequence[int] = (32, 48, 64),
+    heads: Sequence[int] = (2, 3, 4),
+    ratios: Sequence[float] = (2, 3, 4),
+    depths: tuple[int, int] = (2, 5),
+    head_dim: int = 16,
+    patch: int = 4,
+) -> Space:
+    """Vision transformers: width and depth of the whole, heads and hidden width of each layer (AutoFormer, Chen et al. 2021).
+
+    A smaller network lies in a larger one: fewer layers are the first ones, and a smaller width, fewer heads or a smaller
+    ratio have the leading features.
+
+    The paper's tiny space, for images of 224x224, is ``vit(widths=(192, 216, 240), heads=(3, 4), ratios=(3.5, 4),
+    depths=(12, 14), head_dim=64, patch=16)``; it also has relative positions, and a class token where this one has the mean.
+
+    Args:
+        widths: Features of a token.
+        heads: Of each attention.
+        ratios: Hidden features of each feed-forward layer, as multiples of the width.
+        depths: Smallest and largest number of layers.
+        head_dim: Features of a head.
+        patch: Height and width of a patch in pixels.
+    """
+    layer = chain(
+        op("attention", heads=choice(*heads), head_dim=head_dim), op("ffn", ratio=choice(*ratios)), name="layer"
+    )
+    return Space(
+        chain(
+            op("patch_embed", width=choice(*widths), patch=patch, name="embed"),
+            repeat(layer, integer(*depths, name="depth"), name="layers"),
+            op("layer_norm"),
+            op("global_avg_pool"),
+            op("linear", width=OUTPUTS, name="classifier"),
+        ),
+        "vit",
+    )
