@@ -22,6 +22,11 @@ SPACES: dict[str, dict[str, Any]] = {
     "cnn": {},
     "layers": {"layers": 4},
     "mlp": {},
+    "enas-macro": {},
+    "enas-micro": {"cells": 1, "channels": 4, "blocks": 3},
+    "memory-bank": {},
+    "mobilenet": {},
+    "vit": {},
 }
 
 

@@ -121,6 +121,7 @@ _register(
     {"width": REQUIRED, "patch": 4},
     kind="conv",
     receives="shape",
+    elastic=("width",),
 )
 _register(
     "attention",
@@ -128,6 +129,7 @@ _register(
     "Layer norm, self-attention of the positions of a map, residual (ViT).",
     {"heads": 4, "head_dim": 16},
     kind="linear",
+    elastic=("heads",),
 )
 _register(
     "ffn",
@@ -135,6 +137,7 @@ _register(
     "Layer norm, two linear layers with GELU on each position of a map, residual (ViT).",
     {"ratio": 4},
     kind="linear",
+    elastic=("ratio",),
 )
 _register(
     "layer_norm", _ATTENTION + "LayerNorm", "Layer norm over the features of a vector or of each position.", kind="norm"

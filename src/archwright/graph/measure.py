@@ -105,7 +105,7 @@ def make_block(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> An
 
 def meta_block(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> nn.Module:
     """The module of an operation without memory for its weights, to read their shapes from."""
-    with torch.no_grad(), _OnMeta():
+    with torch.no_grad(), _OnMeta(CountFlops()):
         block = make_block(spec, attrs, shapes)
     assert isinstance(block, nn.Module), spec.name
     return block
