@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from archwright.engine import setup
+from archwright.engine import one_shot, setup
 from archwright.engine.clock import Clock
 from archwright.engine.result import Result, load_run_task, problem_of
 from archwright.engine.session import run_session
@@ -83,6 +83,8 @@ def search(
         raise BudgetError(f"Got a baseline share of {baseline}; expected a number from 0 to below 1.")
     clock = Clock(0.0, limit.seconds)
     task = setup.load(data, target, kind, seed)
+    if evaluator is None or isinstance(evaluator, str):
+        evaluator = setup.check_pairing(strategy, options or {}, evaluator)
     evaluator_name, about = setup.resolve_evaluator(evaluator, task)
     own = about is evaluator
     measured, trains = (None, True) if own else (getattr(about, "metrics", None), getattr(about, "trains", True))
@@ -107,11 +109,15 @@ def search(
     if trains:
         notes |= plan
     else:
-        fidelity = Fidelity()
+        full, fidelity = fidelity, Fidelity()
         notes["trains"] = False
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
         notes |= setup.timetable(limit.seconds, clock.spent, plan, setup.ending(task, final, after), parallel)
+    if task is not None and getattr(about, "shares", False):
+        fidelity = one_shot.SHARED
+        shared = setup.shared_plan(chosen_space, task, about, full, plan | notes, parallel, seed)
+        notes["one_shot"] = shared
     settings = Settings(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
         target=target,

@@ -10,7 +10,7 @@ import numpy as np
 from archwright.artifacts import Artifacts
 from archwright.engine.forecast import choose
 from archwright.engine.loop import Loop
-from archwright.explain import BASELINE, FINAL, purpose
+from archwright.explain import BASELINE, FINAL, OWN, arm, purpose
 from archwright.problem import Fidelity, Problem, Proposal, Trial
 from archwright.problem.final import FinalRecord, show
 
@@ -32,10 +32,8 @@ def finalists(loop: Loop) -> list[Trial]:
         found = loop.ending.affordable(seconds, pace)
         return 0.0 if found is None else min(found.cost, seconds / max(loop.ending.epoch(pace), 1e-9))
 
-    trials = [trial for trial in loop.trials.values() if purpose(trial) != FINAL]
-    best = [
-        choose((trial for trial in trials if purpose(trial) == who), problem, epochs) for who in ("search", BASELINE)
-    ]
+    trials = [trial for trial in loop.trials.values() if purpose(trial) not in OWN]
+    best = [choose((trial for trial in trials if arm(trial) == who), problem, epochs) for who in ("search", BASELINE)]
     found = [trial for trial in best if trial is not None]
     chosen = choose(found, problem, epochs)
     return sorted(found, key=lambda trial: trial is not chosen)
@@ -140,7 +138,7 @@ def _record(
 
     truth = _own_units(task, task.test.y)
     winner = chosen[0]
-    tested = {purpose(trial): trial for trial in chosen if trial.id in outputs}
+    tested = {arm(trial): trial for trial in chosen if trial.id in outputs}
     baseline, searched = tested.get(BASELINE), tested.get("search")
     metric = next(
         (objective.metric for objective in problem.objectives if objective.metric in task.metrics), task.objective

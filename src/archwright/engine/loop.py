@@ -6,6 +6,7 @@ Everything the loop knows is the fold of the ledger's events, so a run continues
 from __future__ import annotations
 
 import statistics
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from archwright.engine.clock import Clock, Ending, Pace
 from archwright.engine.inheritance import bequeath
+from archwright.engine.one_shot import Course, resumed
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
-from archwright.explain import BASELINE, FINAL, fidelity, purpose, rank
+from archwright.explain import BASELINE, FINAL, OWN, SUPERNET, arm, fidelity, purpose, rank
 from archwright.ledger import Event, Kind, apply
 from archwright.problem import Fidelity, Problem, Proposal, Strategy, Trial, trial_seed
 from archwright.strategies import Random
@@ -52,6 +54,7 @@ class Loop:
         ending: What the end of the search takes, for which time is kept back.
         reuse: Whether the result of an equal network is reused; published protocols of benchmarks pay for every proposal.
         has_artifact: Whether a checkpoint is still there; a trial whose checkpoint is gone is trained from the start.
+        course: What is proposed when, in a search with shared weights; default: what the strategy proposes.
         inherits: Whether proposals say what their evaluation may inherit from their parents'.
         pace: How fast a trial's network would train, where trials are not trainings; default: as the trial showed.
         observe: Called after every event and while waiting.
@@ -70,6 +73,7 @@ class Loop:
         ending: Ending,
         reuse: bool = True,
         has_artifact: Callable[[str], bool] = lambda digest: True,
+        course: Course | None = None,
         inherits: bool = False,
         pace: Callable[[Trial], Pace] | None = None,
         observe: Callable[[Loop], None] = lambda loop: None,
@@ -83,6 +87,7 @@ class Loop:
         )
         self.baseline, self.ending, self._reuse = baseline, ending, reuse
         self.observe, self._has_artifact, self._inherits, self._pace = observe, has_artifact, inherits, pace
+        self._course = course
         self.trials: dict[int, Trial] = {}
         self.ended: str | None = None
         self._state = strategy.init(problem)
@@ -94,7 +99,7 @@ class Loop:
         self._waiting: dict[int, list[int]] = {}
         self._backlog: list[int] = []
         self._repeats = 0
-        self._costs: dict[str, float] = {"search": 0.0, BASELINE: 0.0, FINAL: 0.0}
+        self._costs: dict[str, float] = defaultdict(float)
         self._paces: list[float] = []
         self._trained = 0
         self._failures: list[str] = []
@@ -197,7 +202,10 @@ class Loop:
         while self._backlog and self.executor.free > 0:
             trial = self.trials[self._backlog.pop(0)]
             seed, known = trial_seed(self.problem, trial.id), len(trial.measurements)
-            self.executor.submit(Job(trial.id, trial.proposal, seed, self._patience(trial), known))
+            rest = resumed(trial.proposal, trial, self._has_artifact)
+            if rest is not None:
+                known = 0
+            self.executor.submit(Job(trial.id, rest or trial.proposal, seed, self._patience(trial), known))
 
     def _fill(self) -> None:
         while self.ended is None:
@@ -224,7 +232,7 @@ class Loop:
         budget = self.problem.budget
         if self.clock.left <= self.reserve:
             return "the time for searching is up"
-        if budget.trials is not None and self._trained >= budget.trials:
+        if budget.trials is not None and self._trained >= budget.trials and self._course is None:
             return f"all {budget.trials} trials are done"
         if budget.epochs is not None and self.spent["epochs"] >= budget.epochs:
             return f"all {budget.epochs:g} epochs are spent"
@@ -236,11 +244,17 @@ class Loop:
 
     def _propose(self, number: int) -> Proposal | None:
         rng = np.random.default_rng([self.problem.seed, number])
+        if self._course is not None:
+            return self._course.propose(self, rng, lambda: self._asked(rng))
         spent = self._costs["search"] + self._costs[BASELINE]
         if self.baseline > 0 and spent > 0 and self._costs[BASELINE] < self.baseline * spent and self._repeats == 0:
             drawn = self._random.ask(self._random_state, self.problem, rng)
             if drawn is not None:
                 return Proposal(drawn.architecture, self.problem.fidelity, why={"by": BASELINE})
+        return self._asked(rng)
+
+    def _asked(self, rng: np.random.Generator) -> Proposal | None:
+        """What the strategy proposes."""
         try:
             proposal = self.strategy.ask(self._state, self.problem, rng)
         except StrategyError as error:
@@ -294,7 +308,7 @@ class Loop:
     def _dispatch(self, trial: Trial) -> None:
         """Reuses the result of an equal network, waits for one that is being trained, or queues the trial."""
         twin = self._known.get(self._key(trial))
-        if purpose(trial) == FINAL or twin is None or twin == trial.id:
+        if purpose(trial) in OWN or twin is None or twin == trial.id:
             self._backlog.append(trial.id)
             return
         other = self.trials[twin]
@@ -313,6 +327,8 @@ class Loop:
 
     def _patience(self, trial: Trial) -> float | None:
         """Seconds after which a trial counts as hanging."""
+        if purpose(trial) == SUPERNET:
+            return None if self.problem.budget.seconds is None else self.clock.left + 30.0
         if not self._paces:
             return None if self.problem.budget.seconds is None else self.clock.left + 30.0
         usual = max(self._paces[-100:]) * self._new_cost(trial.proposal)
@@ -372,7 +388,9 @@ class Loop:
         self.trials[trial.id] = trial
         who = purpose(trial)
         if event.kind == "started":
-            new = who != FINAL and trial.fingerprint and self._known.setdefault(self._key(trial), trial.id) == trial.id
+            new = (
+                who not in OWN and trial.fingerprint and self._known.setdefault(self._key(trial), trial.id) == trial.id
+            )
             if new:
                 self._costs[who] += self._new_cost(trial.proposal)
                 self._trained += 1
@@ -384,13 +402,18 @@ class Loop:
             self._repeats += 1
         elif event.kind == "finished":
             self._repeats = 0
-            if trial.seconds > 0 and trial.measurements:
+            if (
+                trial.seconds > 0
+                and trial.measurements
+                and who != SUPERNET
+                and fidelity(trial, self.problem).share > 0.001
+            ):
                 self._paces.append(trial.seconds / max(self._new_cost(trial.proposal), 1e-9))
-        key = rank(trial, self.problem) if trial.done and who != FINAL else None
-        if key is not None and (who not in self._best or key > self._best[who][0]):
-            self._best[who] = (key, trial)
+        key = rank(trial, self.problem) if trial.done and who not in OWN else None
+        if key is not None and (arm(trial) not in self._best or key > self._best[arm(trial)][0]):
+            self._best[arm(trial)] = (key, trial)
         likely = rank(with_prospect(self.problem, trial), self.problem) if key is not None else None
         if likely is not None and (self._likely is None or likely > self._likely[0]):
             self._likely = (likely, trial)
-        if who == "search":
+        if who == "search" or (who == SUPERNET and getattr(self.strategy, "picker", None)):
             self._state = self.strategy.tell(self._state, self.problem, trial)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from archwright.artifacts import Artifacts
 from archwright.engine import setup
 from archwright.engine.clock import Clock
 from archwright.engine.loop import Loop
+from archwright.engine.one_shot import Course, Plan
 from archwright.engine.progress import observer
 from archwright.engine.result import Result
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
 from archwright.errors import StrategyError
 from archwright.executors import Executor, Processes, Serial
-from archwright.explain import FINAL, purpose, ranking
+from archwright.explain import FINAL, SUPERNET, purpose, ranking
 from archwright.ledger import Event, Session, Started
 from archwright.problem import Evaluator, Problem
 from archwright.runtime import worker_environment
@@ -70,6 +73,7 @@ def run_session(
             baseline=settings.baseline,
             ending=setup.ending(None if own else task, settings.final, settings.after),
             has_artifact=place.artifacts(name).__contains__,
+            course=_course(settings, place.artifacts(name)),
             inherits=getattr(evaluator, "inherits", False),
             pace=None if own or task is None or getattr(evaluator, "trains", True) else setup.timed(problem, task),
             observe=watch.update,
@@ -120,6 +124,14 @@ def _named_evaluator(place: Store, name: str, settings: Settings, task: Task) ->
     return get_evaluator(settings.evaluator, data=str(folder), artifacts=str(place.artifacts(name).root))
 
 
+def _course(settings: Settings, artifacts: Artifacts) -> Course | None:
+    """What is proposed when, where weights are shared."""
+    if "one_shot" not in settings.notes:
+        return None
+    plan = msgspec.convert({k: v for k, v in settings.notes["one_shot"].items() if k != "needs"}, Plan)
+    return Course(plan, settings.evaluator.partition(":")[2], artifacts.__contains__)
+
+
 def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:
     if workers == 1:
         return Serial(evaluator, problem)
@@ -129,7 +141,7 @@ def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:
 def _kept(result: Result) -> set[str]:
     """Checkpoints worth their space once a search has ended: those of the answers and of the best trials."""
     best = ranking(result.trials, result.problem)[:KEPT]
-    answers = [trial for trial in result.trials if purpose(trial) == FINAL]
+    answers = [trial for trial in result.trials if purpose(trial) in (FINAL, SUPERNET)]
     return {
         digest for trial in (*best, *answers) if trial.final is not None for digest in trial.final.artifacts.values()
     }

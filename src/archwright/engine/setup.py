@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
+from archwright.engine import one_shot
 from archwright.engine.clock import Ending, Pace
-from archwright.errors import ArchwrightError, BudgetError, EvaluationError, SpaceError
+from archwright.errors import ArchwrightError, BudgetError, EvaluationError, SpaceError, StrategyError
 from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature, Trial
 from archwright.problem import Space as SpaceLike
 from archwright.space import get_space
+from archwright.strategies import get_strategy
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -167,6 +170,51 @@ def choose_fidelity(
     epochs = min(_epochs(FINAL_SAMPLES, rows), max(LEAST_EPOCHS, math.floor(affordable / MOST_TRIALS)))
     share = min(1.0, max(LEAST_SHARE, round(affordable / LEAST_TRIALS / epochs, 3)))
     return Fidelity(epochs, share), notes
+
+
+def check_pairing(strategy: str, options: dict[str, Any], evaluator: str | None) -> str | None:
+    """The evaluator for a strategy: the user's, or the one the strategy needs.
+
+    Raises:
+        StrategyError: Where the two do not go together.
+    """
+    found = get_strategy(strategy, **options)
+    needed: str | None = getattr(found, "evaluator", None)
+    shares = isinstance(evaluator, str) and evaluator.partition(":")[0] == "supernet"
+    if needed is not None:
+        if evaluator is None:
+            return needed
+        picker = needed.partition(":")[2].partition("(")[0]
+        if not shares or evaluator.partition(":")[2].partition("(")[0] != picker:
+            raise StrategyError(
+                f"The strategy {strategy!r} takes what the picker {picker!r} settles on, but got the evaluator {evaluator!r}. "
+                f"Leave the evaluator out, or use {needed!r}; to search shared weights otherwise, use a strategy such as 'evolution'."
+            )
+    elif shares and getattr(found, "multi_fidelity", False):
+        raise StrategyError(
+            f"The strategy {strategy!r} spends fidelities, of which scores with shared weights have one. "
+            f"Use a strategy such as 'evolution' with {evaluator!r}, or {strategy!r} with the evaluator 'train'."
+        )
+    return evaluator
+
+
+def shared_plan(
+    space: SpaceLike, task: Task, evaluator: Any, full: Fidelity, notes: dict[str, Any], workers: int, seed: int
+) -> dict[str, Any]:
+    """How a search with shared weights is divided, and what the supernet takes; refuses what cannot be.
+
+    Raises:
+        SupernetError: Where weights of the space cannot be shared so.
+        EvaluationError: Where the supernet needs more memory than there is.
+    """
+    from archwright.evaluators.one_shot.forecast import forecast
+
+    rows = len(task.train)
+    search, pace = notes.get("search_seconds"), notes.get("pace")
+    epochs = _epochs(FINAL_SAMPLES, rows)
+    made = one_shot.plan(epochs, full, rows, search, pace["epoch"] if pace else None, workers)
+    settings: dict[str, Any] = msgspec.to_builtins(made)
+    return settings | {"needs": forecast(space, task, evaluator, seed)}
 
 
 def final_fidelity(task: Task, fidelity: Fidelity, budget: Budget) -> Fidelity:

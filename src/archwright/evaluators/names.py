@@ -23,6 +23,7 @@ from archwright.problem import Evaluator
 GROUP = "archwright.evaluators"
 _BUILT_IN = {
     "inherit": "archwright.evaluators.inherit:Inherit",
+    "supernet": "archwright.evaluators.one_shot.evaluator:OneShot",
     "train": "archwright.evaluators.train:Train",
     "zero-cost": "archwright.evaluators.zero_cost:ZeroCost",
 }
@@ -64,14 +65,16 @@ def get_evaluator(name: str, *, data: str = "", artifacts: str = "") -> Evaluato
 
 def list_evaluators() -> dict[str, str]:
     """Every evaluator as it is written, with one line on what it is and where it comes from, or on why it cannot be loaded."""
+    from archwright.evaluators.one_shot.names import list_pickers
     from archwright.evaluators.zero_cost import list_scores
 
     lines = {}
-    for name in sorted({*_BUILT_IN, *entry_points(group=GROUP).names} - {"zero-cost"}):
+    for name in sorted({*_BUILT_IN, *entry_points(group=GROUP).names} - {"supernet", "zero-cost"}):
         try:
             lines[name] = (_load(name).__doc__ or "").strip().split("\n")[0]
         except EvaluationError as error:
             lines[name] = str(error)
+    lines |= {f"supernet:{name}": line for name, line in list_pickers().items()}
     return lines | {f"zero-cost:{name}": line for name, line in list_scores().items()}
 
 

@@ -2,11 +2,17 @@
 
 from archwright.explain.importance import Importance, Mattered, Option, importance
 from archwright.explain.lineage import Edit, Explanation, Step, headline, show_gain, why
+from archwright.explain.one_shot import Audit, agreement, audit
 from archwright.explain.progress import Point, Progress, progress
 from archwright.explain.trials import (
+    ALONE,
+    AUDIT,
     BASELINE,
     FINAL,
+    OWN,
+    SUPERNET,
     Failures,
+    arm,
     baseline_share,
     failures,
     fidelity,
@@ -20,8 +26,13 @@ from archwright.explain.trials import (
 )
 
 __all__ = [
+    "ALONE",
+    "AUDIT",
     "BASELINE",
     "FINAL",
+    "OWN",
+    "SUPERNET",
+    "Audit",
     "Edit",
     "Explanation",
     "Failures",
@@ -31,6 +42,9 @@ __all__ = [
     "Point",
     "Progress",
     "Step",
+    "agreement",
+    "arm",
+    "audit",
     "baseline_share",
     "failures",
     "fidelity",

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.explain.trials import fidelity, metric_value, purpose
+from archwright.explain.trials import OWN, fidelity, metric_value, purpose
 from archwright.problem import Architecture, Fidelity, Problem, Trial
 
 MINIMUM = 20
@@ -130,7 +130,7 @@ def _comparable(trials: Iterable[Trial], problem: Problem) -> tuple[Fidelity | N
     for trial in trials:
         value = metric_value(trial, problem)
         if (
-            purpose(trial) != "final"
+            purpose(trial) not in OWN
             and trial.status in ("finished", "duplicate")
             and value is not None
             and np.isfinite(value)

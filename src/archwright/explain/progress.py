@@ -47,8 +47,8 @@ def progress(trials: Iterable[Trial], problem: Problem) -> Progress:
     arms: dict[str, list[Point]] = {"search": [], "baseline": []}
     for trial in trials:
         if trial.done and purpose(trial) in arms:
-            arm = arms[purpose(trial)]
-            arm.append(_next(arm[-1] if arm else None, trial, problem))
+            points = arms[purpose(trial)]
+            points.append(_next(points[-1] if points else None, trial, problem))
     return Progress(problem.objectives[0].metric, tuple(arms["search"]), tuple(arms["baseline"]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -12,13 +13,26 @@ from archwright.problem import Fidelity, Problem, Trial
 
 BASELINE: Final = "baseline"
 FINAL: Final = "final"
-Purpose = Literal["search", "baseline", "final"]
+SUPERNET: Final = "supernet"
+ALONE: Final = "alone"
+AUDIT: Final = "audit"
+Purpose = Literal["search", "baseline", "final", "supernet", "alone", "audit"]
+OWN: Final = (FINAL, SUPERNET, AUDIT)
+"""What is asked for by the search itself, for its own ends: no candidates."""
 
 
 def purpose(trial: Trial) -> Purpose:
-    """Who asked for a trial: the strategy, the random baseline, or the training of the final networks."""
+    """Who asked for a trial, or what for: the strategy (``search``), the random baseline, the training of the final networks; where weights are shared
+    also their training, the training of candidates on their own, and the scoring of the baseline's networks."""
     by = trial.proposal.why.get("by")
-    return BASELINE if by == BASELINE else FINAL if by == FINAL else "search"
+    known: tuple[Purpose, ...] = (BASELINE, FINAL, SUPERNET, ALONE, AUDIT)
+    return next((name for name in known if name == by), "search")
+
+
+def arm(trial: Trial) -> str:
+    """Whose candidate a trial is: ``"search"`` or ``"baseline"``; else what for it was asked."""
+    who = purpose(trial)
+    return "search" if who == ALONE else who
 
 
 def fidelity(trial: Trial, problem: Problem) -> Fidelity:
@@ -43,7 +57,8 @@ def trains(problem: Problem) -> bool:
 
 def training(trial: Trial, problem: Problem) -> str:
     """What a trial was trained with, for people; empty where it was not trained."""
-    return show_fidelity(fidelity(trial, problem)) if trains(problem) or purpose(trial) == FINAL else ""
+    trained = trains(problem) or purpose(trial) in (FINAL, ALONE) or problem.settings.get("one_shot")
+    return show_fidelity(fidelity(trial, problem)) if trained and fidelity(trial, problem).share > 0.001 else ""
 
 
 def metric_value(trial: Trial, problem: Problem) -> float | None:
@@ -57,7 +72,7 @@ def rank(trial: Trial, problem: Problem) -> tuple[float, ...] | None:
 
     ``None`` for a trial that cannot be chosen: unfinished, failed, stopped, breaking a constraint, or the final training.
     """
-    if trial.status not in ("finished", "duplicate") or purpose(trial) == FINAL:
+    if trial.status not in ("finished", "duplicate") or purpose(trial) in OWN:
         return None
     score = problem.score(trial)
     if score is None:
@@ -73,10 +88,11 @@ def ranking(trials: Iterable[Trial], problem: Problem) -> list[Trial]:
 
 def baseline_share(trials: Iterable[Trial]) -> float:
     """The share of the search's training time that the random baseline had, in [0, 1]."""
-    seconds = {BASELINE: 0.0, "search": 0.0, FINAL: 0.0}
+    seconds: dict[str, float] = defaultdict(float)
     for trial in trials:
         seconds[purpose(trial)] += trial.seconds
-    return seconds[BASELINE] / max(seconds[BASELINE] + seconds["search"], 1e-9)
+    searching = seconds["search"] + seconds[SUPERNET] + seconds[ALONE]
+    return seconds[BASELINE] / max(seconds[BASELINE] + searching, 1e-9)
 
 
 class Failures(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from archwright.explain import Point, Progress, metric_value, purpose, training
+from archwright.explain import OWN, Point, Progress, metric_value, purpose, training
 from archwright.problem import Problem, Trial
 from archwright.problem.final import RATES, show
 from archwright.report.charts import Series, chart, x_axis, y_axis
@@ -76,7 +76,7 @@ def learning_chart(trials: Sequence[Trial], chosen: Trial | None, problem: Probl
     """Validation metric after each epoch, for the best trials, the chosen one on top with all of its lineage's training."""
     objective = problem.objectives[0]
     known = {trial.id: trial for trial in trials}
-    shown = [trial for trial in trials if purpose(trial) != "final" and _curve(trial, objective.metric)]
+    shown = [trial for trial in trials if purpose(trial) not in OWN and _curve(trial, objective.metric)]
     curves = {trial.id: _joined(trial, known, objective.metric, parents=1) for trial in shown}
     mine = _joined(chosen, known, objective.metric) if chosen is not None else []
     if sum(len(points) > 1 for points in curves.values()) == 0 and len(mine) < 2:
@@ -125,7 +125,7 @@ def cost_chart(trials: Sequence[Trial], chosen: Trial | None, problem: Problem) 
     rows = [
         (trial, trial.value("params") or 0.0, value)
         for trial in trials
-        if purpose(trial) != "final" and trial.value("params") and (value := metric_value(trial, problem)) is not None
+        if purpose(trial) not in OWN and trial.value("params") and (value := metric_value(trial, problem)) is not None
     ]
     if metric == "params" or len({params for _, params, _ in rows}) < 2:
         return None

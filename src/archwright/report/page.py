@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from archwright.explain import (
+    OWN,
     baseline_share,
     importance,
     metric_value,
@@ -158,7 +159,7 @@ def _tiles(
         tiles.append({"name": "parameters", "value": f"{params:,.0f}", "more": ""})
     if flops is not None:
         tiles.append({"name": "FLOPs a prediction", "value": figures.short(flops), "more": ""})
-    counts = Counter(trial.status for trial in trials if purpose(trial) != "final")
+    counts = Counter(trial.status for trial in trials if purpose(trial) not in OWN)
     more = ", ".join(f"{counts[status]} {word}" for status, word in _STATUSES.items() if counts[status])
     tiles.append({"name": "trials", "value": f"{sum(counts.values()):,}", "more": more})
     spent = sum(trial.seconds for trial in trials)

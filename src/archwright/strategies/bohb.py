@@ -43,6 +43,7 @@ class Bohb:
     random: float = 1 / 3
     synchronous: bool = True
     name = "bohb"
+    multi_fidelity = True
 
     def __post_init__(self) -> None:
         _ = self._hyperband, self._model

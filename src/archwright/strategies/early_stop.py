@@ -85,6 +85,7 @@ class EarlyStop:
     probability: float = 0.05
     curves: int = 10
     name = "early-stop"
+    multi_fidelity = True
 
     def __post_init__(self) -> None:
         at_least(self.name, "curves", self.curves, 5)

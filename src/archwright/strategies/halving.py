@@ -36,6 +36,7 @@ class Halving:
     eta: int = 3
     rungs: int = 3
     name = "halving"
+    multi_fidelity = True
 
     def __post_init__(self) -> None:
         at_least(self.name, "eta", self.eta, 2)

@@ -51,6 +51,7 @@ class Hyperband:
     eta: int = 3
     synchronous: bool = True
     name = "hyperband"
+    multi_fidelity = True
 
     def __post_init__(self) -> None:
         at_least(self.name, "eta", self.eta, 2)

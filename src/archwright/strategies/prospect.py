@@ -52,6 +52,7 @@ def with_prospect(problem: Problem, trial: Trial) -> Trial:
     if (
         not final
         or missing is None
+        or not notes
         or trial.status not in ("finished", "duplicate")
         or not all("training" in note for note in notes)
     ):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archwright.graph.ops import PASSING, get_op
 from archwright.problem import Architecture
 from archwright.space import Space
 from archwright.space.bound import (
@@ -48,8 +49,8 @@ class Edge:
 def edges_of(space: Space) -> dict[str, Edge]:
     """By address, the choices of a fixed number of edges with an operation each; others are choices like any."""
     found: dict[str, Edge] = {}
-    for dag in _walk(space._bound):
-        for node in dag.nodes if isinstance(dag, BoundDag) else ():
+    for dag in _dags(space):
+        for node in dag.nodes:
             for read in node.reads:
                 sizes = {len(edges) for edges in read.sets}
                 slots = {slot for edges in read.sets for _, slot in edges}
@@ -76,8 +77,8 @@ def edges_of(space: Space) -> dict[str, Edge]:
 def strengths_of(space: Space) -> dict[str, int]:
     """The names under which a mixture takes weights for the edges into each node of a dag, and the number of these edges."""
     found = {}
-    for dag in _walk(space._bound):
-        for node in dag.nodes if isinstance(dag, BoundDag) else ():
+    for dag in _dags(space):
+        for node in dag.nodes:
             count = len({edge for read in node.reads for edges in read.sets for edge in edges})
             if count > 1:
                 found[f"{dag.address}.{node.segment}:edges"] = count
@@ -109,6 +110,26 @@ def kinds_of(space: Space) -> dict[str, str]:
                     for read in inner.reads:
                         note(read.address, "reads")
     return found
+
+
+def free_options(space: Space) -> dict[str, frozenset[int]]:
+    """For each choice among operations the options that have no weights: identities, pools, nothing at all; choices without such are left out."""
+    found = {}
+    for node in _walk(space._bound):
+        if isinstance(node, BoundChoice) and node.address is not None:
+            free = frozenset(index for index, option in enumerate(node.options) if _is_free(option))
+            if free and len(free) < len(node.options):
+                found[node.address] = free
+    return found
+
+
+def _is_free(option: Bound) -> bool:
+    while isinstance(option, BoundPart):
+        option = option.body
+    if not isinstance(option, BoundOp):
+        return False
+    op = option.source.op
+    return op in PASSING or (op != "adapt" and get_op(op).kind in ("pool", "activation"))
 
 
 def likeliest(
@@ -153,7 +174,8 @@ def likeliest(
 
         def edge_logs(edge: Edge) -> NDArray[np.floating[Any]]:
             count = 1 + max(slot for slots in edge.slots for slot in slots)
-            return noisy.get(edge.strengths, np.zeros(count))
+            found: NDArray[np.floating[Any]] = noisy.get(edge.strengths, np.zeros(count))
+            return found
 
         return space.fill(pick)
 
@@ -192,6 +214,10 @@ def _computes_nothing(option: Bound) -> bool:
     while isinstance(option, BoundPart):
         option = option.body
     return isinstance(option, BoundOp) and option.source.op == "none"
+
+
+def _dags(space: Space) -> list[BoundDag]:
+    return [node for node in _walk(space._bound) if isinstance(node, BoundDag)]
 
 
 def _walk(node: Bound) -> Iterator[Bound]:

@@ -117,7 +117,9 @@ class Beside(nn.Module):
         if rest.shape[2:] != part.shape[2:]:
             rest = F.adaptive_max_pool2d(rest, part.shape[2:])
         mixed = torch.cat((part, rest), 1)
-        return mixed.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        shape = mixed.shape
+        shuffled: Tensor = mixed.view(shape[0], self.groups, -1, *shape[2:]).transpose(1, 2).reshape(shape)
+        return shuffled
 
 
 def weight_of(term: Term, weights: Weights) -> Tensor:

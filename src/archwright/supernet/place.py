@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -74,6 +75,8 @@ class Place:
         parts: Where the input's channels come from: label to first channel and number.
         kernels: Sizes of square kernels met, for transforms.
         block: The module of the largest setting.
+        transforms: From kernel size to smaller kernel size the linear function of the centre.
+        whole: The tensors of the block, by name.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Place:
     kernels: set[int] = field(default_factory=set)
     block: nn.Module | None = None
     transforms: dict[tuple[int, int], nn.Parameter] = field(default_factory=dict)
+    whole: dict[str, Tensor] = field(default_factory=dict)
     _layouts: dict[tuple[Call, Parts], dict[str, Cut]] = field(default_factory=dict)
     _tied: dict[str, tuple[int, ...]] | None = None
     _built: Parts = ()
@@ -130,6 +134,7 @@ class Place:
         fresh = make_block(self.spec, tuple(sorted(self.attrs.items())), self.inputs)
         self.block, self._built = fresh, tuple(self.parts.items())
         if old is None:
+            self.whole = tensors(fresh)
             return
         parameters = dict(old.named_parameters())
         with torch.no_grad():
@@ -141,6 +146,7 @@ class Place:
                 parameters[name].data = parameter.data
                 owner, leaf = owner_of(fresh, name)
                 owner._parameters[leaf] = parameters[name]
+        self.whole = tensors(fresh)
 
     def cuts(self, call: Call, parts: Parts) -> dict[str, Cut]:
         """For each tensor of a setting's module which part of the shared one it is.
@@ -154,11 +160,9 @@ class Place:
         return found
 
     def _cuts(self, call: Call, parts: Parts) -> dict[str, Cut]:
-        assert self.block is not None
-        small = meta_block(call.spec, call.attrs, call.inputs)
-        whole = tensors(self.block)
+        small = shape_of(call)
         for name, tensor in tensors(small).items():
-            host = whole.get(name)
+            host = self.whole.get(name)
             if host is None or host.dim() != tensor.dim() or any(a > b for a, b in zip(tensor.shape, host.shape)):
                 raise SupernetError(
                     f"At {self.scope!r}: the weights {name!r} of {call} cannot be a slice of those of its largest setting "
@@ -169,7 +173,7 @@ class Place:
 
     def _cut(self, small: nn.Module, name: str, tensor: Tensor, parts: Parts) -> Cut:
         """Where a tensor of a setting's module is in the shared one."""
-        host = tensors(self.block)[name]  # type: ignore[arg-type]
+        host = tensors(self.block)[name] if self.block is not None else tensor
         tied = self._tied_dims().get(name, ()) if parts else ()
         spatial = _spatial(small, name)
         ranges: list[tuple[Range, ...]] = []
@@ -232,6 +236,12 @@ class Place:
         return self._tied
 
 
+@lru_cache(maxsize=4096)
+def shape_of(call: Call) -> nn.Module:
+    """The module of a setting, without memory for its weights."""
+    return meta_block(call.spec, call.attrs, call.inputs)
+
+
 def key_of(node: Node, elastic: frozenset[str] | None) -> tuple[Key, frozenset[str]]:
     """The key of a node's place, and which of its attributes are elastic.
 
@@ -291,9 +301,9 @@ def masks(largest: Call, settings: Sequence[Call]) -> dict[str, Tensor] | None:
     Returns:
         ``None`` where the settings do not have the same tensors, so that a sum of them is no setting of the largest.
     """
-    block = meta_block(largest.spec, largest.attrs, largest.inputs)
+    block = shape_of(largest)
     whole = tensors(block)
-    parts = [tensors(meta_block(call.spec, call.attrs, call.inputs)) for call in settings]
+    parts = [tensors(shape_of(call)) for call in settings]
     if any(part.keys() != whole.keys() for part in parts):
         return None
     found = {}

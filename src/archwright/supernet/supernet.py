@@ -23,7 +23,7 @@ from archwright.problem import Architecture, Signature
 from archwright.space import Expression, Space
 from archwright.space.expression import Op, default_name
 from archwright.supernet.mixture import Entangled, Mix, Weights, mixture_graph
-from archwright.supernet.place import Cut, Key, Place, key_of, owner_of, tensors
+from archwright.supernet.place import Cut, Key, Place, key_of, owner_of, shape_of, tensors
 
 Binding = tuple[dict[str, Any], str, str, Cut, tuple[tuple[str, tuple[int, ...], Tensor], ...]]
 """A tensor of a setting's module: the dictionary it stands in, its name there, the shared tensor's name, the part of it, and the masks."""
@@ -182,6 +182,7 @@ class Supernet(nn.Module):
     def generate_by(self, hyper: nn.Module) -> None:
         """Lets a hypernetwork, whose ``at(architecture)`` gives a function of a place, the name of a tensor there and its value, make the weights; it becomes a part of the supernet."""
         self.add_module("hypernetwork", hyper)
+        self.version += 1
         self._runs.clear()
         self._shells.clear()
 
@@ -189,9 +190,9 @@ class Supernet(nn.Module):
         """The tensors of a place, as an architecture uses them."""
         hyper: Any = self._modules.get("hypernetwork")
         if hyper is None or not isinstance(how, Architecture):
-            return lambda place: tensors(place.block)  # type: ignore[arg-type]
+            return lambda place: place.whole
         generate = hyper.at(how)
-        return lambda place: {n: generate(place, n, t) for n, t in tensors(place.block).items()}  # type: ignore[arg-type]
+        return lambda place: {name: generate(place, name, tensor) for name, tensor in place.whole.items()}
 
     def _run(
         self, how: Architecture | Mapping[str, Any], active: Mapping[str, Sequence[int]] | None
@@ -254,15 +255,14 @@ class Supernet(nn.Module):
             return self._shells[key, node.call, parts]
         assert place.block is not None
         cuts = place.cuts(node.call, parts)
-        whole = tensors(place.block)
+        whole = place.whole
         largest = dict(node.attrs) == place.attrs and all(
             cut.ranges == tuple(((0, size),) for size in whole[name].shape) for name, cut in cuts.items()
         )
         if "hypernetwork" not in self._modules and largest and not mixed and cuts.keys() == whole.keys():
             found: tuple[nn.Module, list[Binding]] = place.block, []
         else:
-            with seeded(0):
-                shell = make_block(node.call.spec, node.attrs, node.call.inputs)
+            shell = _unfilled(node)
             bound: list[Binding] = []
             for name, cut in cuts.items():
                 owner, leaf = owner_of(shell, name)
@@ -282,6 +282,12 @@ class Supernet(nn.Module):
     def places(self) -> tuple[Place, ...]:
         """Where weights are shared."""
         return tuple(self._places.values())
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Supernet:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for place in self._places.values():
+            place.whole = tensors(place.block)  # type: ignore[arg-type]
+        return self
 
     def layout(self) -> list[Any]:
         """The places and the sizes of their weights, as JSON values."""
@@ -343,6 +349,16 @@ class Supernet(nn.Module):
 _UNSET = object()
 
 
+def _unfilled(node: Node) -> nn.Module:
+    """A module for a node whose tensors are to be bound; a user's class may keep tensors that are not registered, and is made as it is."""
+    call = node.call
+    if isinstance(call.op, str):
+        return meta_block(call.spec, call.attrs, call.inputs)
+    with seeded(0):
+        block: nn.Module = make_block(call.spec, call.attrs, call.inputs)
+    return block
+
+
 def _weighted(graph: Graph) -> Iterator[tuple[int, Node]]:
     """The nodes that have weights."""
     return (
@@ -358,7 +374,7 @@ _STATEFUL: dict[Call, bool] = {}
 def _has_state(call: Call) -> bool:
     found = _STATEFUL.get(call)
     if found is None:
-        found = _STATEFUL[call] = bool(tensors(meta_block(call.spec, call.attrs, call.inputs)))
+        found = _STATEFUL[call] = bool(tensors(shape_of(call)))
     return found
 
 

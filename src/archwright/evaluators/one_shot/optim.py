@@ -24,6 +24,7 @@ class SharedSGD:
     def __init__(self, module: nn.Module, recipe: Recipe) -> None:
         self.module, self.recipe = module, recipe
         self.velocity: dict[str, Tensor] = {}
+        self._listed: tuple[Any, list[tuple[str, nn.Parameter]]] | None = None
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
@@ -32,7 +33,7 @@ class SharedSGD:
         Args:
             rate: Learning rate.
         """
-        used = [(name, p) for name, p in self.module.named_parameters() if p.grad is not None]
+        used = [(name, p) for name, p in self._named() if p.grad is not None]
         if self.recipe.clip is not None and used:
             nn.utils.clip_grad_norm_([p for _, p in used], self.recipe.clip)
         for decayed in (True, False):
@@ -42,7 +43,7 @@ class SharedSGD:
             velocities = [self._velocity(name, p) for name, p in group]
             torch._fused_sgd_(
                 [p for _, p in group],
-                [p.grad for _, p in group],
+                [p.grad for _, p in group if p.grad is not None],
                 velocities,
                 weight_decay=self.recipe.weight_decay if decayed else 0.0,
                 momentum=self.momentum,
@@ -54,6 +55,13 @@ class SharedSGD:
             )
         for _, parameter in used:
             parameter.grad = None
+
+    def _named(self) -> list[tuple[str, nn.Parameter]]:
+        """All weights by name; listed again where places have come or grown."""
+        version = getattr(self.module, "version", None)
+        if self._listed is None or version is None or self._listed[0] != version:
+            self._listed = version, list(self.module.named_parameters())
+        return self._listed[1]
 
     def _velocity(self, name: str, parameter: Tensor) -> Tensor:
         found = self.velocity.get(name)
@@ -80,7 +88,7 @@ class Adam:
     ) -> None:
         self.tensors, self.rate, self.betas, self.decay = dict(tensors), rate, betas, decay
         self.means = {name: torch.zeros(2, *tensor.shape) for name, tensor in tensors.items()}
-        self.steps = {name: 0 for name in tensors}
+        self.steps = dict.fromkeys(tensors, 0)
 
     @torch.no_grad()
     def step(self, gradients: Mapping[str, Tensor | None] | None = None) -> None:

@@ -31,6 +31,8 @@ class Picker:
     """Share of the training rows that the shared weights do not see, for the picker to learn from."""
     derives: ClassVar[bool] = False
     """Whether it names architectures itself; else a strategy searches among them."""
+    partial: ClassVar[int] = 1
+    """In mixtures, one of how many channels passes through operations."""
     transforms: ClassVar[bool] = False
     """Whether the supernet's smaller kernels are learned functions of larger ones."""
 

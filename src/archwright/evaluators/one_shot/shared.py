@@ -89,7 +89,7 @@ class Shared:
 
     def loss(self, how: Any, batch: tuple[Tensor, Tensor], active: Any = None) -> Tensor:
         """The loss of a path or a mixture on a batch."""
-        return self.criterion(self.net(batch[0], how, active).float(), batch[1])  # type: ignore[union-attr]
+        return self.criterion(self.net(batch[0], how, active).float(), batch[1])
 
     def draw(self) -> Architecture:
         """An architecture that satisfies the constraints, drawn choice by choice.
@@ -107,7 +107,7 @@ class Shared:
 
     def reward(self, architecture: Architecture, batch: tuple[Tensor, Tensor]) -> float:
         """How well a path does on a batch, with its own statistics: accuracy, or minus the squared error."""
-        outputs = self.net(batch[0], architecture).float()  # type: ignore[union-attr]
+        outputs = self.net(batch[0], architecture).float()
         if self.kind == "classification":
             return float((outputs.argmax(1) == batch[1]).float().mean())
         return -float(self.criterion(outputs, batch[1]))

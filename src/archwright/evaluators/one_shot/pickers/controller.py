@@ -124,7 +124,7 @@ class Controller(Picker):
         self.turn += 1
         if shared.progress < self.warmup or self.turn % self.every:
             return
-        rows, gradients = [], []
+        rows = []
         for _ in range(self.samples):
             architecture, log, entropy = self.draw(shared)
             with torch.no_grad():

@@ -36,7 +36,7 @@ class Darts(Gradient):
         The step is the one that the optimiser would make, weight decay and momentum included.
         """
         alphas, names = list(self.alphas.values()), [name for name, _ in shared.net.named_parameters()]
-        weights = [p for _, p in shared.net.named_parameters()]
+        weights: list[Tensor] = [p for _, p in shared.net.named_parameters()]
         rate = shared.recipe.rate(shared.progress)
         gradients = torch.autograd.grad(shared.loss(self.pick(shared), train), weights, allow_unused=True)
         backup = [w.detach().clone() for w in weights]
@@ -48,18 +48,18 @@ class Darts(Gradient):
                     velocity = shared.optimizer.velocity.get(name)
                     if velocity is not None and velocity.shape == weight.shape:
                         direction = direction + shared.optimizer.momentum * velocity
-                    weight -= rate * direction
+                    weight.sub_(rate * direction)
         loss = shared.loss(self.pick(shared), held)
         ahead = torch.autograd.grad(loss, [*alphas, *weights], allow_unused=True)
         direct = [g if g is not None else torch.zeros_like(a) for g, a in zip(ahead, alphas)]
-        vector = list(ahead[len(alphas) :])
+        vector: list[Tensor | None] = list(ahead[len(alphas) :])
         with torch.no_grad():
             torch._foreach_copy_(weights, backup)
         product = self.hessian_product(shared, train, weights, vector)
         return [first - rate * second for first, second in zip(direct, product)]
 
     def hessian_product(
-        self, shared: Shared, train: Batch, weights: list[torch.nn.Parameter], vector: list[Tensor | None]
+        self, shared: Shared, train: Batch, weights: list[Tensor], vector: list[Tensor | None]
     ) -> list[Tensor]:
         """The second derivative of the training loss by numbers and weights, times a vector, by finite differences."""
         norm = torch.stack([v.norm() for v in vector if v is not None]).norm()
@@ -73,7 +73,7 @@ class Darts(Gradient):
             loss = shared.loss(self.pick(shared), train)
             sides.append(torch.autograd.grad(loss, list(self.alphas.values()), allow_unused=True))
         with torch.no_grad():
-            torch._foreach_copy_(list(weights), backup)
+            torch._foreach_copy_(weights, backup)
         return [
             torch.zeros_like(a) if plus is None or minus is None else (plus - minus) / (2 * step)
             for a, plus, minus in zip(self.alphas.values(), *sides)

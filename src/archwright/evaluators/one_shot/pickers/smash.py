@@ -67,7 +67,8 @@ class Hypernetwork(nn.Module):
             bases = self._parameters.get(self._name(place, name))
             if bases is None or bases.shape[1:] != own.shape:
                 return own
-            return torch.tensordot(codes[self.number[place.name]], bases, 1)
+            made: Tensor = torch.tensordot(codes[self.number[place.name]], bases, 1)
+            return made
 
         return tensor
 

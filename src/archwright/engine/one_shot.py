@@ -1,0 +1,172 @@
+"""The course of a search with shared weights: train them, search with them, train the best on their own.
+
+While the shared weights are trained, the other workers train random architectures on their own. These are the control, and what the audit compares
+shared with stand-alone scores on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from archwright.explain import ALONE, AUDIT, BASELINE, SUPERNET, purpose, ranking
+from archwright.problem import Fidelity, Problem, Proposal, Trial
+from archwright.strategies import Random
+
+if TYPE_CHECKING:
+    from archwright.engine.loop import Loop
+
+SHARED = Fidelity(1, 1e-4)
+"""Fidelity of a score with shared weights: below any training."""
+CONTROLS = 8
+"""Random architectures trained on their own: the control, and the audit's sample."""
+FINALISTS = 4
+"""Architectures trained on their own after the search with shared weights."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How a search with shared weights is divided.
+
+    Attributes:
+        epochs: Of the shared weights' training, at most.
+        alone: Fidelity of a training on its own.
+        controls: Random architectures trained on their own.
+        finalists: Architectures trained on their own in the end.
+        seconds: Of the shared weights' training, where time is limited.
+        kept: Seconds kept back for the finalists' trainings, where time is limited.
+    """
+
+    epochs: int
+    alone: Fidelity
+    controls: int = CONTROLS
+    finalists: int = FINALISTS
+    seconds: float | None = None
+    kept: float = 0.0
+
+
+def plan(epochs: int, full: Fidelity, rows: int, search: float | None, pace: float | None, workers: int) -> Plan:
+    """The plan of a search.
+
+    Where time is limited, the shared weights have 40% of it (30% on one worker) and each control as long as lets eight of them be
+    trained beside or after. A finalist has as long as a control.
+
+    Args:
+        epochs: Of the shared weights' training, at most.
+        full: Fidelity of a trial where time is not limited.
+        rows: Training rows.
+        search: Seconds for searching, where time is limited.
+        pace: Seconds of an epoch over all the training data, of a typical network on its own.
+        workers: Evaluations at once.
+    """
+    if search is None or pace is None:
+        return Plan(epochs, full)
+    seconds = search * (0.4 if workers > 1 else 0.3)
+    each = seconds * (workers - 1) / CONTROLS if workers > 1 else 0.3 * search / CONTROLS
+    total = max(each / max(pace, 1e-9), 0.02)
+    count = max(2, min(full.epochs, math.floor(total)) if total >= 2 else 2)
+    alone = Fidelity(count, round(min(1.0, max(0.01, total / count)), 3))
+    kept = 1.5 * each * -(-FINALISTS // workers)
+    return Plan(epochs, alone, seconds=round(seconds, 1), kept=round(min(kept, 0.3 * search), 1))
+
+
+@dataclasses.dataclass
+class Course:
+    """What is proposed when.
+
+    Attributes:
+        plan: How the search is divided.
+        picker: The picker, as written.
+        has_artifact: Whether shared weights are still there.
+    """
+
+    plan: Plan
+    picker: str
+    has_artifact: Callable[[str], bool]
+
+    def propose(self, loop: Loop, rng: np.random.Generator, ask: Callable[[], Proposal | None]) -> Proposal | None:
+        """The next proposal; ``None`` for nothing until something that runs has ended."""
+        trials = list(loop.trials.values())
+        begun = [trial for trial in trials if purpose(trial) == SUPERNET]
+        weights = next((digest for trial in reversed(begun) if (digest := self._weights(trial)) is not None), None)
+        running = [trial for trial in begun if not trial.done]
+        if weights is None and not running:
+            failed = next((trial for trial in reversed(begun) if trial.status in ("failed", "stopped")), None)
+            if failed is not None:
+                loop.ended = f"the shared weights could not be trained: {failed.reason}"
+                return None
+            return self._training(loop.problem, rng)
+        controls = [trial for trial in trials if purpose(trial) == BASELINE]
+        if len(controls) < self.plan.controls and self._time_for_controls(loop, running):
+            drawn = Random().ask(None, loop.problem, rng)  # type: ignore[arg-type]
+            return Proposal(drawn.architecture, self.plan.alone, why={"by": BASELINE}) if drawn else None
+        if weights is None:
+            return None
+        audited = {trial.proposal.why.get("of") for trial in trials if purpose(trial) == AUDIT}
+        for trial in controls:
+            if trial.status in ("finished", "duplicate") and trial.id not in audited:
+                why = {"by": AUDIT, "of": trial.id, SUPERNET: weights}
+                return Proposal(trial.proposal.architecture, SHARED, parent=trial.id, why=why)
+        if not self._searched(loop, trials):
+            proposal = ask()
+            if proposal is not None:
+                return msgspec.structs.replace(proposal, fidelity=SHARED, why={**proposal.why, SUPERNET: weights})
+            if any(purpose(trial) == "search" and not trial.done for trial in trials):
+                return None
+        return self._finalist(loop.problem, trials, weights)
+
+    def _weights(self, trial: Trial) -> str | None:
+        """The shared weights that a finished training left."""
+        digest = trial.final.artifacts.get(SUPERNET) if trial.status == "finished" and trial.final else None
+        return digest if digest is not None and self.has_artifact(digest) else None
+
+    def _training(self, problem: Problem, rng: np.random.Generator) -> Proposal:
+        drawn = Random().ask(None, problem, rng)  # type: ignore[arg-type]
+        assert drawn is not None
+        why: dict[str, Any] = {"by": SUPERNET, "picker": self.picker, "epochs": self.plan.epochs}
+        if self.plan.seconds is not None:
+            why["seconds"] = self.plan.seconds
+        return Proposal(drawn.architecture, Fidelity(self.plan.epochs), why=why)
+
+    def _time_for_controls(self, loop: Loop, running: list[Trial]) -> bool:
+        """Where time is limited, controls begin while the shared weights are trained, or on one worker in a time of their own."""
+        if self.plan.seconds is None or running:
+            return True
+        return loop.problem.workers == 1 and loop.clock.left - loop.reserve > 2 * self.plan.kept
+
+    def _searched(self, loop: Loop, trials: list[Trial]) -> bool:
+        """Whether the search with the shared weights is over."""
+        limit = loop.problem.budget.trials
+        found = [trial for trial in trials if purpose(trial) == "search" and trial.status != "duplicate"]
+        if limit is not None and len(found) >= limit:
+            return True
+        if any(purpose(trial) == ALONE for trial in trials):
+            return True
+        return self.plan.seconds is not None and loop.clock.left - loop.reserve <= self.plan.kept
+
+    def _finalist(self, problem: Problem, trials: list[Trial], weights: str) -> Proposal | None:
+        """The next of the best with shared weights that is not trained on its own yet."""
+        known = {trial.fingerprint for trial in trials if purpose(trial) == ALONE}
+        if len(known) >= self.plan.finalists:
+            return None
+        scored = [trial for trial in trials if purpose(trial) == "search"]
+        for trial in ranking(scored, problem):
+            if trial.fingerprint not in known:
+                why = {"by": ALONE, "of": trial.id, SUPERNET: weights, "picker": self.picker}
+                return Proposal(trial.proposal.architecture, self.plan.alone, parent=trial.id, why=why)
+        return None
+
+
+def resumed(proposal: Proposal, trial: Trial, has_artifact: Callable[[str], bool]) -> Proposal | None:
+    """The proposal with what an interrupted training of shared weights left, to go on from; ``None`` where there is nothing to go on from."""
+    if purpose(trial) != SUPERNET:
+        return None
+    for measured in reversed(trial.measurements):
+        digest = measured.artifacts.get(SUPERNET)
+        if digest is not None and has_artifact(digest):
+            return msgspec.structs.replace(proposal, resume=digest, why={**proposal.why, "spent": measured.seconds})
+    return None
