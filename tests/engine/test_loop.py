@@ -15,7 +15,7 @@ from archwright.engine.ranking import incumbent, pareto
 from archwright.errors import ArchwrightError, BudgetError, LedgerError, StrategyError
 from archwright.explain import purpose
 from archwright.ledger.session import Session
-from archwright.strategies import list_strategies
+from archwright.strategies import get_strategy, list_strategies
 
 
 def record(result):
@@ -163,11 +163,19 @@ def test_ctrl_c_keeps_the_best_so_far_and_resume_goes_on(run, tmp_path, rate):
 
 
 SAMPLED = ("random", "evolution", "halving", "auto")
+DERIVED = {name for name in list_strategies() if hasattr(get_strategy(name), "picker")}
 
 
 @pytest.mark.parametrize(
     "strategy",
-    [*SAMPLED, *(pytest.param(name, marks=pytest.mark.slow) for name in list_strategies() if name not in SAMPLED)],
+    [
+        *SAMPLED,
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in list_strategies()
+            if name not in SAMPLED and name not in DERIVED
+        ),
+    ],
 )
 def test_killed_after_any_event_and_resumed_the_ledger_is_the_same(run, tmp_path, monkeypatch, rate, strategy):
     class Killed(BaseException):

@@ -10,7 +10,7 @@ import msgspec
 from rich.console import Console
 
 from archwright.engine.progress import describe
-from archwright.explain import FINAL, baseline_share, purpose
+from archwright.explain import FINAL, audit, baseline_share, purpose
 from archwright.problem.final import show
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ def _say_result(result: Result, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    found = audit(result.trials, result.problem)
+    for alarm in found.alarms if found is not None else ():
+        console.print(f"[red]Alarm[/]: {alarm}", highlight=False, soft_wrap=True)
     for warning in final.warnings:
         console.print(f"[yellow]Note[/]: {warning}", highlight=False, soft_wrap=True)
     console.print(f"Ended: {result.ended}.", highlight=False, soft_wrap=True)

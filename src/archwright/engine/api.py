@@ -83,8 +83,7 @@ def search(
         raise BudgetError(f"Got a baseline share of {baseline}; expected a number from 0 to below 1.")
     clock = Clock(0.0, limit.seconds)
     task = setup.load(data, target, kind, seed)
-    if evaluator is None or isinstance(evaluator, str):
-        evaluator = setup.check_pairing(strategy, options or {}, evaluator)
+    evaluator = setup.check_pairing(strategy, options or {}, evaluator)
     evaluator_name, about = setup.resolve_evaluator(evaluator, task)
     own = about is evaluator
     measured, trains = (None, True) if own else (getattr(about, "metrics", None), getattr(about, "trains", True))

@@ -49,24 +49,26 @@ class Plan(msgspec.Struct, frozen=True):
     kept: float = 0.0
 
 
-def plan(epochs: int, full: Fidelity, rows: int, search: float | None, pace: float | None, workers: int) -> Plan:
+def plan(
+    epochs: int, full: Fidelity, search: float | None, pace: float | None, workers: int, derives: bool = False
+) -> Plan:
     """The plan of a search.
 
-    Where time is limited, the shared weights have 40% of it (30% on one worker) and each control as long as lets eight of them be
-    trained beside or after. A finalist has as long as a control.
+    Where time is limited, the shared weights have 40% of it (60% where their picker settles on architectures itself; on one worker three quarters of that),
+    and each control as long as lets eight of them be trained beside or after. A finalist has as long as a control.
 
     Args:
         epochs: Of the shared weights' training, at most.
         full: Fidelity of a trial where time is not limited.
-        rows: Training rows.
         search: Seconds for searching, where time is limited.
         pace: Seconds of an epoch over all the training data, of a typical network on its own.
         workers: Evaluations at once.
+        derives: Whether the picker settles on architectures itself.
     """
     if search is None or pace is None:
         return Plan(epochs, full)
-    seconds = search * (0.4 if workers > 1 else 0.3)
-    each = seconds * (workers - 1) / CONTROLS if workers > 1 else 0.3 * search / CONTROLS
+    seconds = search * (0.6 if derives else 0.4) * (1.0 if workers > 1 else 0.75)
+    each = seconds * (workers - 1) / CONTROLS if workers > 1 else 0.25 * search / CONTROLS
     total = max(each / max(pace, 1e-9), 0.02)
     count = max(2, min(full.epochs, math.floor(total)) if total >= 2 else 2)
     alone = Fidelity(count, round(min(1.0, max(0.01, total / count)), 3))
@@ -146,6 +148,8 @@ class Course:
             return True
         if any(purpose(trial) == ALONE for trial in trials):
             return True
+        if not found:
+            return False
         return self.plan.seconds is not None and loop.clock.left - loop.reserve <= self.plan.kept
 
     def _finalist(self, problem: Problem, trials: list[Trial], weights: str) -> Proposal | None:

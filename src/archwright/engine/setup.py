@@ -172,20 +172,21 @@ def choose_fidelity(
     return Fidelity(epochs, share), notes
 
 
-def check_pairing(strategy: str, options: dict[str, Any], evaluator: str | None) -> str | None:
-    """The evaluator for a strategy: the user's, or the one the strategy needs.
+def check_pairing(strategy: str, options: dict[str, Any], evaluator: Any) -> Any:
+    """The evaluator for a strategy: the user's, or the one the strategy needs where the user names none.
 
     Raises:
         StrategyError: Where the two do not go together.
     """
     found = get_strategy(strategy, **options)
     needed: str | None = getattr(found, "evaluator", None)
-    shares = isinstance(evaluator, str) and evaluator.partition(":")[0] == "supernet"
+    name, _, rest = evaluator.partition(":") if isinstance(evaluator, str) else ("", "", "")
+    shares = name == "supernet"
     if needed is not None:
         if evaluator is None:
             return needed
         picker = needed.partition(":")[2].partition("(")[0]
-        if not shares or evaluator.partition(":")[2].partition("(")[0] != picker:
+        if not shares or rest.partition("(")[0] != picker:
             raise StrategyError(
                 f"The strategy {strategy!r} takes what the picker {picker!r} settles on, but got the evaluator {evaluator!r}. "
                 f"Leave the evaluator out, or use {needed!r}; to search shared weights otherwise, use a strategy such as 'evolution'."
@@ -209,10 +210,10 @@ def shared_plan(
     """
     from archwright.evaluators.one_shot.forecast import forecast
 
-    rows = len(task.train)
     search, pace = notes.get("search_seconds"), notes.get("pace")
-    epochs = _epochs(FINAL_SAMPLES, rows)
-    made = one_shot.plan(epochs, full, rows, search, pace["epoch"] if pace else None, workers)
+    epochs = _epochs(FINAL_SAMPLES, len(task.train))
+    derives = evaluator.make_picker().derives
+    made = one_shot.plan(epochs, full, search, pace["epoch"] if pace else None, workers, derives)
     settings: dict[str, Any] = msgspec.to_builtins(made)
     return settings | {"needs": forecast(space, task, evaluator, seed)}
 

@@ -136,14 +136,14 @@ def agreement(scores: list[tuple[float, float]], seed: int = 0) -> tuple[float |
     table = np.array(scores)
     if len(table) < FEWEST:
         return None, None, None
-    tau = float(kendalltau(table[:, 0], table[:, 1]).statistic)
+    tau = round(float(kendalltau(table[:, 0], table[:, 1]).statistic), 9)
     if np.isnan(tau):
         return None, None, None
     rng = np.random.default_rng([seed, len(table)])
     drawn = [table[rng.integers(len(table), size=len(table))] for _ in range(DRAWS)]
     found = np.array([kendalltau(rows[:, 0], rows[:, 1]).statistic for rows in drawn])
     low, high = np.nanquantile(found, [0.025, 0.975])
-    return tau, float(low), float(high)
+    return tau, round(float(low), 9), round(float(high), 9)
 
 
 def _pairs(known: dict[int, Trial], problem: Problem) -> list[Pair]:
@@ -160,7 +160,11 @@ def _pairs(known: dict[int, Trial], problem: Problem) -> list[Pair]:
 
 
 def _best(trials: Iterable[Trial], problem: Problem) -> Architecture | None:
-    """The best network of the search, by shared weights: what the picker or the strategy settled on."""
+    """What the picker settled on, or else the best network of the search by shared weights."""
+    trials = list(trials)
+    derived = [trial for trial in trials if trial.proposal.why.get("place") == 1]
+    if derived:
+        return derived[-1].proposal.architecture
     scored = [
         (problem.objectives[0].score(value), -trial.id, trial)
         for trial in trials

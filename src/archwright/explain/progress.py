@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from archwright.explain.trials import metric_value, purpose
+from archwright.explain.trials import ALONE, BASELINE, SUPERNET, arm, metric_value, purpose
 from archwright.problem import Problem, Trial
 
 
@@ -43,12 +43,22 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def progress(trials: Iterable[Trial], problem: Problem) -> Progress:
-    """The curves of a run, from its folded trials. Trials still running are left out."""
+    """The curves of a run, from its folded trials. Trials still running are left out.
+
+    Where weights are shared, the search's points are the networks it trained on their own; the time of the shared weights' training, and of the scores
+    with them, is spent before the first.
+    """
     arms: dict[str, list[Point]] = {"search": [], "baseline": []}
-    for trial in trials:
-        if trial.done and purpose(trial) in arms:
-            points = arms[purpose(trial)]
+    known, before = list(trials), 0.0
+    if problem.settings.get("one_shot"):
+        before = sum(trial.seconds for trial in known if purpose(trial) in (SUPERNET, "search"))
+        known = [trial for trial in known if purpose(trial) in (ALONE, BASELINE)]
+    for trial in known:
+        if trial.done and arm(trial) in arms:
+            points = arms[arm(trial)]
             points.append(_next(points[-1] if points else None, trial, problem))
+            if before and len(points) == 1 and arm(trial) == "search":
+                points[0] = msgspec.structs.replace(points[0], seconds=points[0].seconds + before)
     return Progress(problem.objectives[0].metric, tuple(arms["search"]), tuple(arms["baseline"]))
 
 

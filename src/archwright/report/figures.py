@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from archwright.explain import OWN, Point, Progress, metric_value, purpose, training
+from archwright.explain import OWN, Point, Progress, arm, metric_value, purpose, training
 from archwright.problem import Problem, Trial
 from archwright.problem.final import RATES, show
 from archwright.report.charts import Series, chart, x_axis, y_axis
@@ -56,7 +56,7 @@ def _progress_chart(
 ) -> str:
     objective = problem.objectives[0]
     shown = [point.value for points in arms.values() for point in points if point.value is not None]
-    y = y_axis(focus(shown, objective.goal), words=_words(objective.metric))
+    y = y_axis(focus(shown, objective.goal), words=words(objective.metric))
     dots, lines = [], []
     for kind, points in arms.items():
         valued = [point for point in points if point.value is not None]
@@ -76,7 +76,7 @@ def learning_chart(trials: Sequence[Trial], chosen: Trial | None, problem: Probl
     """Validation metric after each epoch, for the best trials, the chosen one on top with all of its lineage's training."""
     objective = problem.objectives[0]
     known = {trial.id: trial for trial in trials}
-    shown = [trial for trial in trials if purpose(trial) not in OWN and _curve(trial, objective.metric)]
+    shown = [trial for trial in trials if _own(trial, problem) and _curve(trial, objective.metric)]
     curves = {trial.id: _joined(trial, known, objective.metric, parents=1) for trial in shown}
     mine = _joined(chosen, known, objective.metric) if chosen is not None else []
     if sum(len(points) > 1 for points in curves.values()) == 0 and len(mine) < 2:
@@ -84,10 +84,10 @@ def learning_chart(trials: Sequence[Trial], chosen: Trial | None, problem: Probl
     best = sorted(curves, key=lambda number: objective.score(curves[number][-1][1]), reverse=True)[:_CURVES]
     every = [point for number in best for point in curves[number]] + mine
     x = x_axis(span([epoch for epoch, _ in every], zero=True, pad=0.02), words="{:g}".format)
-    y = y_axis(focus([value for _, value in every], objective.goal), words=_words(objective.metric))
+    y = y_axis(focus([value for _, value in every], objective.goal), words=words(objective.metric))
     series = [
         Series(
-            f"{purpose(known[number])} faint",
+            f"{arm(known[number])} faint",
             curves[number],
             [f"trial {number}: {show(objective.metric, curves[number][-1][1])}"],
             "line" if len(curves[number]) > 1 else "dots",
@@ -98,6 +98,11 @@ def learning_chart(trials: Sequence[Trial], chosen: Trial | None, problem: Probl
         series.append(Series("chosen", mine, [f"trial {chosen.id}, the chosen one"], "line", f"trial {chosen.id}"))
     title = f"Learning curves: validation {objective.metric} by epoch"
     return chart(x, y, series, x_label="epochs trained", y_label=f"validation {objective.metric}", title=title)
+
+
+def _own(trial: Trial, problem: Problem) -> bool:
+    """Whether a trial is a candidate whose score can be drawn beside others: not one with shared weights, where some are trained on their own."""
+    return purpose(trial) not in OWN and not (problem.settings.get("one_shot") and purpose(trial) == "search")
 
 
 def _curve(trial: Trial, metric: str) -> list[tuple[float, float]]:
@@ -125,16 +130,16 @@ def cost_chart(trials: Sequence[Trial], chosen: Trial | None, problem: Problem) 
     rows = [
         (trial, trial.value("params") or 0.0, value)
         for trial in trials
-        if purpose(trial) not in OWN and trial.value("params") and (value := metric_value(trial, problem)) is not None
+        if _own(trial, problem) and trial.value("params") and (value := metric_value(trial, problem)) is not None
     ]
     if metric == "params" or len({params for _, params, _ in rows}) < 2:
         return None
     ends = span([params for _, params, _ in rows], log=True)
     x = x_axis(ends, log=True, words=short)
-    y = y_axis(focus([value for _, _, value in rows], objective.goal), words=_words(metric))
+    y = y_axis(focus([value for _, _, value in rows], objective.goal), words=words(metric))
     series = []
     for kind in ("search", "baseline"):
-        mine = [row for row in rows if purpose(row[0]) == kind]
+        mine = [row for row in rows if arm(row[0]) == kind]
         titles = [
             ", ".join(
                 part
@@ -191,7 +196,8 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _words(metric: str) -> Callable[[float], str]:
+def words(metric: str) -> Callable[[float], str]:
+    """How values of a metric are written on an axis."""
     if metric in RATES:
         return lambda value: f"{100 * value:.3g}%"
     return short

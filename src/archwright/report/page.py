@@ -10,6 +10,7 @@ import msgspec
 
 from archwright.explain import (
     OWN,
+    audit,
     baseline_share,
     importance,
     metric_value,
@@ -24,6 +25,7 @@ from archwright.export import Checks
 from archwright.problem import Budget, Problem, Status, Trial
 from archwright.problem.final import FinalRecord, Interval, show
 from archwright.report import figures, sections
+from archwright.report.shared import shared
 
 _RELATIONS = {"<=": "≤", ">=": "≥"}
 
@@ -84,6 +86,7 @@ def page(
         "charts": sections.charts(trials, problem, chosen),
         "lineage": sections.lineage(lineage) if lineage is not None else None,
         "architecture": sections.architecture(problem, chosen),
+        "shared": shared(found, problem) if (found := audit(trials, problem)) is not None else None,
         "importance": sections.importances(importance(trials, problem, seed=problem.seed), problem) if ranked else None,
         "top": sections.top(ranked, problem, chosen),
         "failures": sections.failed(trials),

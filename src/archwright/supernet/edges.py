@@ -23,7 +23,7 @@ from archwright.space.bound import (
     BoundRepeat,
 )
 
-TRIES = 2000
+TRIES = 500
 """Draws from the distribution where the most probable architecture breaks a constraint, or several are asked for."""
 
 Chances = Mapping[str, NDArray[np.floating[Any]]]

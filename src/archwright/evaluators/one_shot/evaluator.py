@@ -15,7 +15,7 @@ from archwright.artifacts import Artifacts
 from archwright.errors import EvaluationError, LedgerError, SupernetError
 from archwright.evaluators.batches import share_of
 from archwright.evaluators.one_shot.names import get_picker, parse
-from archwright.evaluators.one_shot.picker import Picker, entropy
+from archwright.evaluators.one_shot.picker import DERIVED, Picker, entropy
 from archwright.evaluators.one_shot.scoring import CALIBRATION, score_path
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.evaluators.recipe import Recipe
@@ -35,8 +35,6 @@ VALID = 2000
 """Validation rows that a path is measured on at most; the standard error of 90% accuracy is then 0.7 points."""
 PROBED = 3
 """Random paths that are measured after each epoch of the shared weights' training."""
-DERIVED = 8
-"""Architectures that a picker with a preference names at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +127,7 @@ class OneShot:
             shared.load(self._artifact(proposal.resume))
             before = float(proposal.why.get("spent", 0.0))
         limit = proposal.why.get("seconds")
-        deadline = None if limit is None else started + max(1.0, float(limit) - before)
+        deadline = None if limit is None else started + max(1.0, 0.9 * float(limit) - before)
         x, y = torch.from_numpy(splits.train.x), torch.from_numpy(splits.train.y)
         kept = Artifacts(self.artifacts)
         free = free_options(shared.net.space)
@@ -155,13 +153,13 @@ class OneShot:
             yield Measurement(values, epoch.number, before + time.monotonic() - started, stored, {SUPERNET: notes})
 
     def _derived(self, shared: Shared, splits: Splits) -> list[Any]:
-        """What the picker settled on, the best on validation rows first where it names several."""
-        found = shared.picker.derive(shared)[:DERIVED]
-        if len(found) < 2:
+        """What the picker settled on; where it only draws them, the best on validation rows first."""
+        found = shared.picker.derive(shared)
+        if not shared.picker.drawn:
             return found
         metric = "accuracy" if shared.kind == "classification" else "r2"
         scores = {a: self._measure(shared, a, splits, shared.seed).get(metric, -np.inf) for a in found}
-        return sorted(found, key=lambda a: -scores[a])
+        return sorted(found, key=lambda a: -scores[a])[:DERIVED]
 
     def _probe(self, shared: Shared, splits: Splits) -> dict[str, float]:
         """Mean metrics of a few random paths, the same after each epoch."""

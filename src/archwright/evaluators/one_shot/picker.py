@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Batch = tuple[Tensor, Tensor]
 
+DERIVED = 4
+"""Architectures that a picker with a preference names."""
+
 
 @dataclasses.dataclass(eq=False)
 class Picker:
@@ -31,6 +34,8 @@ class Picker:
     """Share of the training rows that the shared weights do not see, for the picker to learn from."""
     derives: ClassVar[bool] = False
     """Whether it names architectures itself; else a strategy searches among them."""
+    drawn: ClassVar[bool] = False
+    """Whether what it derives comes in no order, and is to be compared on validation rows."""
     partial: ClassVar[int] = 1
     """In mixtures, one of how many channels passes through operations."""
     transforms: ClassVar[bool] = False
@@ -120,8 +125,8 @@ class Gradient(Picker):
         return {address: p.tolist() for address, p in self.probabilities().items()}
 
     def derive(self, shared: Shared) -> list[Architecture]:
-        """The most probable architecture that satisfies the constraints."""
-        return shared.likeliest({a: p.detach().numpy() for a, p in self.probabilities().items()})
+        """The most probable architectures that satisfy the constraints."""
+        return shared.likeliest({a: p.detach().numpy() for a, p in self.probabilities().items()}, DERIVED)
 
     def state(self) -> dict[str, Tensor]:
         """Numbers and moments."""

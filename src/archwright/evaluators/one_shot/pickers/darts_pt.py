@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archwright.evaluators.one_shot.picker import Batch
+from archwright.evaluators.one_shot.picker import DERIVED, Batch
 from archwright.evaluators.one_shot.pickers.darts import Darts
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.problem import Architecture
@@ -93,7 +93,7 @@ class DartsPt(Darts):
             settled = torch.full((shared.net.counts[address],), 1e-6)
             settled[option] = 1.0
             chances[address] = settled.numpy()
-        return shared.likeliest(chances)
+        return shared.likeliest(chances, DERIVED)
 
     def state(self) -> dict[str, Tensor]:
         """Numbers, moments and what is settled."""
