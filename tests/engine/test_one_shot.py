@@ -207,7 +207,8 @@ def test_more_budget_goes_on_with_the_same_shared_weights(tmp_path):
 
 
 def test_finalists_can_begin_with_their_shared_weights(tmp_path):
-    result = search(tmp_path, evaluator="supernet:uniform(warm=True)", budget="3 trials", seed=1)
+    wide = aw.get_space("cnn", depth=1, widths=((4, 8, 12), (8, 12, 16)))
+    result = search(tmp_path, space=wide, evaluator="supernet:uniform(warm=True)", budget="3 trials")
     own = [trial for trial in result.trials if purpose(trial) == ALONE and trial.status == "finished"]
     assert own
     assert all(trial.final.notes["inherited"] == {"from": "the shared weights"} for trial in own)
