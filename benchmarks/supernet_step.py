@@ -15,7 +15,7 @@ import torch
 
 import archwright as aw
 from archwright.evaluators.one_shot.evaluator import OneShot
-from archwright.evaluators.one_shot.forecast import saved_bytes
+from archwright.evaluators.one_shot.forecast import predicted_bytes, saved_bytes
 from archwright.evaluators.one_shot.names import get_picker
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.problem import Signature
@@ -58,8 +58,8 @@ def main() -> None:
             architecture = space.sample(rng)
             network = net.extract(architecture)
             network(x).sum().backward()
-            own.append(seconds(lambda n=network: n(x).sum().backward()))
-            shared.append(seconds(lambda a=architecture: net(x, a).sum().backward()))
+            own.append(seconds(lambda network=network: network(x).sum().backward()))
+            shared.append(seconds(lambda net=net, architecture=architecture: net(x, architecture).sum().backward()))
             net.zero_grad()
         rows = []
         for text in ("uniform", "gdas", "darts"):
@@ -67,8 +67,7 @@ def main() -> None:
             made = [
                 Shared(Supernet(space, net.signature), get_picker(text), recipe, "classification", 0) for _ in range(2)
             ]
-            eighth = max(2, asked.batch // 8)
-            predicted = saved_bytes(made[0], (x[:eighth], y[:eighth])) * asked.batch // eighth
+            predicted = predicted_bytes(made[0], (x, y))
             rows.append(f"{text} {predicted / saved_bytes(made[1], (x, y)):.3f}")
         print(
             f"{name}: a step on shared weights costs {sum(shared) / sum(own):.3f} of the path's own network "

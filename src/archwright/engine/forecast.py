@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from archwright.engine.accounts import SCORED
 from archwright.explain import fidelity, ranking
 from archwright.problem import Problem, Trial
 from archwright.strategies.prospect import error, prospect
@@ -29,7 +30,7 @@ def choose(trials: Iterable[Trial], problem: Problem, epochs: Callable[[Trial], 
     top = fidelity(ranked[0], problem)
     candidates = [trial for trial in ranked if fidelity(trial, problem) == top]
     known = [(trial, missing) for trial in candidates if (missing := error(trial, problem)) is not None]
-    if len(known) < len(candidates) or top.share < 0.001:
+    if len(known) < len(candidates) or top.share < SCORED:
         return ranked[0]
     best, _ = min(known, key=lambda row: prospect(row[1], top.cost, epochs(row[0])))
     return best

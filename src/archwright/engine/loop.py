@@ -5,14 +5,13 @@ Everything the loop knows is the fold of the ledger's events, so a run continues
 
 from __future__ import annotations
 
-import statistics
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
+from archwright.engine.accounts import Accounts
 from archwright.engine.clock import Clock, Ending, Pace
 from archwright.engine.inheritance import bequeath
 from archwright.engine.one_shot import Course, resumed
@@ -99,9 +98,7 @@ class Loop:
         self._waiting: dict[int, list[int]] = {}
         self._backlog: list[int] = []
         self._repeats = 0
-        self._costs: dict[str, float] = defaultdict(float)
-        self._paces: list[float] = []
-        self._trained = 0
+        self._accounts = Accounts(problem, self.trials)
         self._failures: list[str] = []
         self._best: dict[str, tuple[tuple[float, ...], Trial]] = {}
         self._likely: tuple[tuple[float, ...], Trial] | None = None
@@ -194,8 +191,8 @@ class Loop:
         """Seconds, trained trials and epochs (over all the training data) spent on searching."""
         return {
             "seconds": self.clock.spent,
-            "trials": float(self._trained),
-            "epochs": self._costs["search"] + self._costs[BASELINE],
+            "trials": float(self._accounts.trained),
+            "epochs": self._accounts.costs["search"] + self._accounts.costs[BASELINE],
         }
 
     def _submit_backlog(self) -> None:
@@ -205,7 +202,9 @@ class Loop:
             rest = resumed(trial.proposal, trial, self._has_artifact)
             if rest is not None:
                 known = 0
-            self.executor.submit(Job(trial.id, rest or trial.proposal, seed, self._patience(trial), known))
+            self.executor.submit(
+                Job(trial.id, rest or trial.proposal, seed, self._accounts.patience(trial, self.clock.left), known)
+            )
 
     def _fill(self) -> None:
         while self.ended is None:
@@ -222,7 +221,7 @@ class Loop:
                 if not self.executor.running:
                     self.ended = self.ended or "the strategy has nothing more to propose"
                 return
-            if not self._affordable(proposal):
+            if not self._accounts.affordable(proposal, self.clock.left - self.reserve):
                 self.ended = "the time left is shorter than another trial"
                 return
             self._start(proposal)
@@ -232,7 +231,7 @@ class Loop:
         budget = self.problem.budget
         if self.clock.left <= self.reserve:
             return "the time for searching is up"
-        if budget.trials is not None and self._trained >= budget.trials and self._course is None:
+        if budget.trials is not None and self._accounts.trained >= budget.trials and self._course is None:
             return f"all {budget.trials} trials are done"
         if budget.epochs is not None and self.spent["epochs"] >= budget.epochs:
             return f"all {budget.epochs:g} epochs are spent"
@@ -246,8 +245,13 @@ class Loop:
         rng = np.random.default_rng([self.problem.seed, number])
         if self._course is not None:
             return self._course.propose(self, rng, lambda: self._asked(rng))
-        spent = self._costs["search"] + self._costs[BASELINE]
-        if self.baseline > 0 and spent > 0 and self._costs[BASELINE] < self.baseline * spent and self._repeats == 0:
+        spent = self._accounts.costs["search"] + self._accounts.costs[BASELINE]
+        if (
+            self.baseline > 0
+            and spent > 0
+            and self._accounts.costs[BASELINE] < self.baseline * spent
+            and self._repeats == 0
+        ):
             drawn = self._random.ask(self._random_state, self.problem, rng)
             if drawn is not None:
                 return Proposal(drawn.architecture, self.problem.fidelity, why={"by": BASELINE})
@@ -266,27 +270,15 @@ class Loop:
             proposal = msgspec.structs.replace(proposal, fidelity=self.problem.fidelity)
         return proposal
 
-    def _affordable(self, proposal: Proposal) -> bool:
-        if self.problem.budget.seconds is None or len(self._paces) < 3:
-            return True
-        return statistics.median(self._paces[-30:]) * self._new_cost(proposal) <= self.clock.left - self.reserve
-
     def pace(self, trial: Trial) -> Pace:
         """How fast a trial's network trained and predicted."""
         if self._pace is not None:
             return self._pace(trial)
-        return Pace.of(trial, fidelity(trial, self.problem).share, self._new_cost(trial.proposal))
+        return Pace.of(trial, fidelity(trial, self.problem).share, self._accounts.new_cost(trial.proposal))
 
     def trained_for(self, trial: Trial) -> float:
         """Epochs over all the training data that a trial's network was trained for; 0 where trials are not trainings."""
         return fidelity(trial, self.problem).cost if self._pace is None else 0.0
-
-    def _new_cost(self, proposal: Proposal) -> float:
-        """Epochs over all the training data that a proposal adds to what it resumes from."""
-        cost = (proposal.fidelity or self.problem.fidelity).cost
-        if proposal.resume is None or proposal.parent is None:
-            return cost
-        return max(0.0, cost - fidelity(self.trials[proposal.parent], self.problem).cost)
 
     def _start(self, proposal: Proposal) -> None:
         reason = None
@@ -325,15 +317,6 @@ class Loop:
         """What trials have in common of which one is evaluated and the others reuse its result."""
         return (trial.fingerprint if self._reuse else str(trial.id), fidelity(trial, self.problem))
 
-    def _patience(self, trial: Trial) -> float | None:
-        """Seconds after which a trial counts as hanging."""
-        if purpose(trial) == SUPERNET:
-            return None if self.problem.budget.seconds is None else self.clock.left + 30.0
-        if not self._paces:
-            return None if self.problem.budget.seconds is None else self.clock.left + 30.0
-        usual = max(self._paces[-100:]) * self._new_cost(trial.proposal)
-        return min(self.clock.left + 30.0, 60.0 + 20.0 * usual)
-
     def _record(self, update: Update) -> None:
         if update.kind == "measured":
             self._append("measured", update.trial, update.measurement)
@@ -369,16 +352,9 @@ class Loop:
         if self._known.get(self._key(trial)) != trial.id:
             self._repeats += hopeless
             return
-        self._costs[who] -= self._unused(trial)
+        self._accounts.costs[who] -= self._accounts.unused(trial)
         if not hopeless:
             del self._known[self._key(trial)]
-
-    def _unused(self, trial: Trial) -> float:
-        """Epochs over all the training data that a trial was to train for and did not; 0 where it does not tell its epochs."""
-        planned, spent = self._new_cost(trial.proposal), fidelity(trial, self.problem)
-        if trial.final is None:
-            return planned
-        return min(planned, max(0.0, spent.cost - trial.final.epoch * spent.share)) if trial.final.epoch else 0.0
 
     def _fold(self, event: Event) -> None:
         """Takes one event into the state: the same code live and on resume."""
@@ -392,8 +368,8 @@ class Loop:
                 who not in OWN and trial.fingerprint and self._known.setdefault(self._key(trial), trial.id) == trial.id
             )
             if new:
-                self._costs[who] += self._new_cost(trial.proposal)
-                self._trained += 1
+                self._accounts.costs[who] += self._accounts.new_cost(trial.proposal)
+                self._accounts.trained += 1
         elif event.kind == "stopped":
             self._stopped(trial, who)
         elif event.kind == "failed":
@@ -402,13 +378,7 @@ class Loop:
             self._repeats += 1
         elif event.kind == "finished":
             self._repeats = 0
-            if (
-                trial.seconds > 0
-                and trial.measurements
-                and who != SUPERNET
-                and fidelity(trial, self.problem).share > 0.001
-            ):
-                self._paces.append(trial.seconds / max(self._new_cost(trial.proposal), 1e-9))
+            self._accounts.note_pace(trial)
         key = rank(trial, self.problem) if trial.done and who not in OWN else None
         if key is not None and (arm(trial) not in self._best or key > self._best[arm(trial)][0]):
             self._best[arm(trial)] = (key, trial)

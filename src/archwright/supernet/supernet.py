@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,21 +16,19 @@ from archwright.graph.graph import Graph, Node, Parts, as_tuples
 from archwright.graph.measure import make_block, meta_block
 from archwright.graph.module import Network, build, seeded
 from archwright.graph.names import names
-from archwright.graph.ops import PASSING, OpSpec, get_op, load_block, op_from_name, op_name
+from archwright.graph.ops import get_op, load_block, op_from_name, op_name
 from archwright.graph.shapes import Call
 from archwright.problem import Architecture, Signature
-from archwright.space import Expression, Space
-from archwright.space.expression import Op, default_name
+from archwright.space import Space
 from archwright.supernet.mixture import Entangled, Mix, Weights, mixture_graph
 from archwright.supernet.place import Cut, Key, Place, key_of, owner_of, shape_of, tensors
+from archwright.supernet.probes import decided_attributes, probes
 
 Binding = tuple[dict[str, Any], str, str, Cut, tuple[tuple[str, tuple[int, ...], Tensor], ...]]
 """A tensor of a setting's module: the dictionary it stands in, its name there, the shared tensor's name, the part of it, and the masks."""
 
 _KEPT = 512
 """Paths and mixtures whose modules are remembered."""
-_PROBES = 64
-"""Architectures drawn at random to find the places and their largest settings, besides those that take every option."""
 
 
 class _Run(NamedTuple):
@@ -98,7 +95,7 @@ class Supernet(nn.Module):
         self._runs: OrderedDict[Any, _Run] = OrderedDict()
         self._shells: dict[tuple[Key, Any, Parts], tuple[nn.Module, list[Binding]]] = {}
         self._check_elastic()
-        for architecture in _probes(space, seed):
+        for architecture in probes(space, seed):
             try:
                 graph = space.graph(architecture, signature)
             except ArchwrightError:
@@ -399,33 +396,3 @@ def _expected(weights: Sequence[Tensor | None], options: tuple[int, ...], mask: 
     values = [weights[option] for option in options]
     chosen = torch.stack([value if value is not None else torch.zeros(()) for value in values])
     return (chosen.view(-1, *[1] * (mask.dim() - 1)) * mask).sum(0)
-
-
-def _probes(space: Space, seed: int) -> Iterator[Architecture]:
-    """Architectures that between them take every option of every choice: with random other choices, with the last options, with the first."""
-    rng = np.random.default_rng([seed, 0x5FE7])
-    for _ in range(_PROBES):
-        yield space.sample(rng)
-    for info in space.choices():
-        condition = dict(info.conditions[0]) if info.conditions else {}
-        for option in range(len(info.labels)):
-            forced = {address: allowed[0] for address, allowed in condition.items()} | {info.address: option}
-            for style in range(3):
-
-                def pick(address: str, count: int, forced: dict[str, int] = forced, style: int = style) -> int:
-                    if address in forced:
-                        return forced[address]
-                    return int(rng.integers(count)) if style == 0 else (count - 1 if style == 1 else 0)
-
-                yield space.fill(pick)
-
-
-def decided_attributes(expression: Expression, address: str = "") -> Iterator[tuple[str, OpSpec, str]]:
-    """Every operation of an expression with an attribute that is a choice: where it is, its specification, the attribute."""
-    here = ".".join(part for part in (address, expression.name or "") if part)
-    if isinstance(expression, Op) and expression.op not in (*PASSING, "adapt"):
-        for key, value in expression.attributes:
-            if isinstance(value, Expression):
-                yield here or default_name(expression), get_op(expression.op), key
-    for child in expression.children:
-        yield from decided_attributes(child, here)

@@ -1,0 +1,101 @@
+"""The modules of which mixtures are made: weighted sums, and channels that pass by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Term = tuple[str, tuple[int, ...], bool]
+"""A factor: the weights of these options of a choice together, or, where true, one less them."""
+Terms = tuple[Term, ...]
+Weights = Mapping[str, Sequence[Tensor | None]]
+"""For each choice the weight of each option."""
+
+
+class Mix(nn.Module):
+    """A weighted sum; what has fewer channels than the widest gets zeros for the others.
+
+    Args:
+        terms: For each input the factors of its weight.
+        rest: The options that are not open; their weights are added, so that they get a gradient where they are zeros made by a hard choice.
+    """
+
+    def __init__(self, *, terms: tuple[Terms, ...], rest: Terms = ()) -> None:
+        super().__init__()
+        self.terms, self.rest = terms, rest
+        self.weights: Weights | None = None
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        """The sum.
+
+        Args:
+            *xs: Each ``(N, C, ...)``, equal but for C.
+        """
+        widest = max(xs, key=lambda x: x.shape[1])
+        if self.weights is None:
+            return widest
+        total: Tensor | None = None
+        for x, factors in zip(xs, self.terms):
+            if x.shape[1] < widest.shape[1]:
+                x = F.pad(x, (*(0,) * (2 * (x.dim() - 2)), 0, widest.shape[1] - x.shape[1]))
+            for factor in factors:
+                x = x * weight_of(factor, self.weights)
+            total = x if total is None else total + x
+        assert total is not None
+        for address, options, _ in self.rest:
+            for option in options:
+                left = self.weights[address][option]
+                if left is not None and left.requires_grad:
+                    total = total + left
+        return total
+
+
+class Front(nn.Module):
+    """The first channels of a map.
+
+    Args:
+        width: How many.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, ...)`` to ``(N, width, ...)``."""
+        return x[:, : self.width]
+
+
+class Beside(nn.Module):
+    """A map with the other channels of the one it was made from beside it, in turns.
+
+    Args:
+        groups: Into how many the channels are divided; those of the first map are one of them.
+    """
+
+    def __init__(self, *, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, part: Tensor, whole: Tensor) -> Tensor:
+        """``(N, C / groups, h, w)`` and ``(N, C, H, W)`` to ``(N, C, h, w)``."""
+        rest = whole[:, part.shape[1] :]
+        if rest.shape[2:] != part.shape[2:]:
+            rest = F.adaptive_max_pool2d(rest, part.shape[2:])
+        mixed = torch.cat((part, rest), 1)
+        shape = mixed.shape
+        shuffled: Tensor = mixed.view(shape[0], self.groups, -1, *shape[2:]).transpose(1, 2).reshape(shape)
+        return shuffled
+
+
+def weight_of(term: Term, weights: Weights) -> Tensor:
+    """The value of a factor."""
+    address, options, negated = term
+    values = [value for option in options if (value := weights[address][option]) is not None]
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return 1.0 - total if negated else total
