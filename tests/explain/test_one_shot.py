@@ -20,7 +20,6 @@ SPACE = aw.Space(
 PROBLEM = aw.Problem(
     SPACE, aw.Signature(((4,),), (2,)), (aw.Objective("accuracy"),), settings={"trains": False, "one_shot": {}}
 )
-FREE = {name: [0] for name in ADDRESSES}
 
 
 def trial(number, choices, value, by, of=None, notes=None, epochs=(1,)):
@@ -34,7 +33,7 @@ def trial(number, choices, value, by, of=None, notes=None, epochs=(1,)):
 
 
 def trials(best=(1,) * 6, shared=(0.1, 0.2, 0.3, 0.4, 0.5), alone=(0.5, 0.6, 0.7, 0.8, 0.9), scores=(0.1, 0.4)):
-    notes = {"picker": "darts", "free_options": FREE, "loss": 1.0, "entropy": 0.5, "free": 0.4}
+    notes = {"picker": "darts", "loss": 1.0, "entropy": 0.5, "free": 0.4}
     found = [trial(0, (0,) * 6, scores, "supernet", notes=notes, epochs=range(1, 1 + len(scores)))]
     for index, (one, two) in enumerate(zip(shared, alone)):
         choices = tuple(int(digit) for digit in f"{index:06b}")

@@ -10,6 +10,8 @@ import numpy as np
 
 from archwright.explain.trials import ALONE, AUDIT, BASELINE, SUPERNET, metric_value, purpose
 from archwright.problem import Architecture, Problem, Trial
+from archwright.space import Space
+from archwright.space.weightless import Weightless, weightless
 
 FEWEST = 5
 """Networks with both scores from which their agreement is worth a number."""
@@ -33,22 +35,6 @@ class Pair(msgspec.Struct, frozen=True):
     shared: float
     alone: float
     random: bool
-
-
-class Collapse(msgspec.Struct, frozen=True):
-    """How much of a network has no weights.
-
-    Attributes:
-        free: Choices among operations for which it took an option without weights: identity, pool, nothing.
-        choices: Choices among operations that have such options.
-        expected: How many of them a random architecture takes on average.
-        chance: Probability that a random one takes as many.
-    """
-
-    free: int
-    choices: int
-    expected: float
-    chance: float
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -77,7 +63,7 @@ class Audit(msgspec.Struct, frozen=True):
     tau: float | None
     low: float | None
     high: float | None
-    collapse: Collapse | None
+    collapse: Weightless | None
     history: tuple[dict[str, Any], ...]
     controls: tuple[float, ...]
     affordable: float
@@ -105,8 +91,7 @@ def audit(trials: Iterable[Trial], problem: Problem) -> Audit | None:
     drawn = [pair for pair in pairs if pair.random]
     tau, low, high = agreement([(pair.shared, pair.alone) for pair in drawn], problem.seed)
     best = _best(known.values(), problem)
-    free = last.final.notes.get(SUPERNET, {}).get("free_options", {})
-    collapse = _collapse(best, free, problem) if best is not None and free else None
+    collapse = weightless(problem.space, best) if best is not None and isinstance(problem.space, Space) else None
     controls = [trial for trial in known.values() if purpose(trial) == BASELINE and trial.status == "finished"]
     seconds = [trial.seconds for trial in controls if trial.seconds > 0]
     return Audit(
@@ -173,30 +158,14 @@ def _best(trials: Iterable[Trial], problem: Problem) -> Architecture | None:
     return max(scored, key=lambda row: row[:2])[2].proposal.architecture if scored else None
 
 
-def _collapse(best: Architecture, free: dict[str, list[int]], problem: Problem) -> Collapse | None:
-    from scipy.stats import binom
-
-    counts = {info.address: len(info.labels) for info in problem.space.choices()}  # type: ignore[attr-defined]
-    taken = [(address, option) for address, option in best.choices if address in free]
-    if not taken:
-        return None
-    share = float(np.mean([len(free[address]) / counts[address] for address, _ in taken]))
-    used = sum(option in free[address] for address, option in taken)
-    return Collapse(used, len(taken), share * len(taken), float(binom.sf(used - 1, len(taken), share)))
-
-
 def _alarms(
-    tau: float | None, high: float | None, count: int, collapse: Collapse | None, history: tuple[dict[str, Any], ...]
+    tau: float | None, high: float | None, count: int, collapse: Weightless | None, history: tuple[dict[str, Any], ...]
 ) -> Iterable[str]:
-    if (
-        collapse is not None
-        and collapse.free > collapse.expected
-        and (collapse.chance < 0.05 or collapse.free == collapse.choices)
-    ):
+    if collapse is not None and collapse.collapsed:
         yield (
             f"The search collapsed: its best network takes an operation without weights (identity, pool, nothing) in {collapse.free} of {collapse.choices} places, "
             f"a random one in {collapse.expected:.1f}. Shared weights favour what needs no training. Select by perturbation (darts-pt), learn distributions (drnas), "
-            "or stop the training of the shared weights earlier."
+            "or stop before it happens ('supernet:darts(early=True)', or --option early=true)."
         )
     if tau is not None and tau < WEAK:
         sure = high is not None and high < WEAK

@@ -64,11 +64,13 @@ class Darts(Derived):
 
     Attributes:
         order: 1, or 2 to look one step of the weights ahead.
+        early: Whether the choices stay as they were before a collapse into operations without weights.
     """
 
     picker: ClassVar[str] = "darts"
 
     order: int = 1
+    early: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

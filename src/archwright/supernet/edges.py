@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.graph.ops import PASSING, get_op
 from archwright.problem import Architecture
 from archwright.space import Space
 from archwright.space.bound import (
     Bound,
-    BoundChain,
     BoundChoice,
     BoundDag,
     BoundOp,
@@ -22,6 +20,7 @@ from archwright.space.bound import (
     BoundPart,
     BoundRepeat,
 )
+from archwright.space.walk import walk
 
 TRIES = 500
 """Draws from the distribution where the most probable architecture breaks a constraint, or several are asked for."""
@@ -93,7 +92,7 @@ def kinds_of(space: Space) -> dict[str, str]:
         if address is not None:
             found[address] = kind
 
-    for node in _walk(space._bound):
+    for node in walk(space._bound):
         match node:
             case BoundChoice():
                 note(node.address, "operation")
@@ -110,26 +109,6 @@ def kinds_of(space: Space) -> dict[str, str]:
                     for read in inner.reads:
                         note(read.address, "reads")
     return found
-
-
-def free_options(space: Space) -> dict[str, frozenset[int]]:
-    """For each choice among operations the options that have no weights: identities, pools, nothing at all; choices without such are left out."""
-    found = {}
-    for node in _walk(space._bound):
-        if isinstance(node, BoundChoice) and node.address is not None:
-            free = frozenset(index for index, option in enumerate(node.options) if _is_free(option))
-            if free and len(free) < len(node.options):
-                found[node.address] = free
-    return found
-
-
-def _is_free(option: Bound) -> bool:
-    while isinstance(option, BoundPart):
-        option = option.body
-    if not isinstance(option, BoundOp):
-        return False
-    op = option.source.op
-    return op in PASSING or (op != "adapt" and get_op(op).kind in ("pool", "activation"))
 
 
 def likeliest(
@@ -217,27 +196,4 @@ def _computes_nothing(option: Bound) -> bool:
 
 
 def _dags(space: Space) -> list[BoundDag]:
-    return [node for node in _walk(space._bound) if isinstance(node, BoundDag)]
-
-
-def _walk(node: Bound) -> Iterator[Bound]:
-    """All nodes of a bound expression; those of a shared part once for each place."""
-    yield node
-    children: list[Bound | None] = []
-    match node:
-        case BoundPart():
-            children = [node.body]
-        case BoundChain():
-            children = list(node.parts)
-        case BoundChoice():
-            children = list(node.options)
-        case BoundRepeat():
-            children = list(node.items)
-        case BoundParallel():
-            children = list(node.branches)
-        case BoundDag():
-            for inner in node.nodes:
-                children += [*inner.ops, inner.node]
-    for child in children:
-        if child is not None:
-            yield from _walk(child)
+    return [node for node in walk(space._bound) if isinstance(node, BoundDag)]

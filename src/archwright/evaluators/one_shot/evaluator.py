@@ -23,8 +23,8 @@ from archwright.evaluators.threads import using_threads
 from archwright.evaluators.train import FINAL, Train, splits_at
 from archwright.problem import Measurement, Problem, Proposal
 from archwright.space import Space
+from archwright.space.weightless import free_options
 from archwright.supernet import Supernet
-from archwright.supernet.edges import free_options
 from archwright.tasks import Split, Splits
 
 SUPERNET = "supernet"
@@ -146,7 +146,6 @@ class OneShot:
                 notes |= {
                     "derived": [found.choices for found in self._derived(shared, splits)],
                     "shares": {address: [round(p, 4) for p in chances] for address, chances in shares.items()},
-                    "free_options": {address: sorted(options) for address, options in free.items()},
                 }
             values = self._probe(shared, splits) | {"loss": epoch.loss}
             stored = {SUPERNET: kept.put(shared.to_bytes())}

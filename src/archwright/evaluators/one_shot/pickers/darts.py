@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from archwright.evaluators.one_shot.picker import Batch, Gradient
 from archwright.evaluators.one_shot.shared import Shared
+from archwright.space.weightless import weightless
 
 
 @dataclasses.dataclass(eq=False)
@@ -19,12 +21,48 @@ class Darts(Gradient):
 
     Attributes:
         order: 1 or 2.
+        early: Whether the numbers stay as they were before the most probable architecture took too many operations without weights to be an
+            accident (in the spirit of DARTS+: Liang et al. 2019, arXiv 1909.06035).
     """
 
     order: int = 1
+    early: bool = False
+
+    def begin(self, shared: Shared) -> None:
+        """Numbers close to zero."""
+        super().begin(shared)
+        self.stopped = False
+        self.sound = {address: alpha.detach().clone() for address, alpha in self.alphas.items()}
+
+    def epoch(self, shared: Shared) -> None:
+        """Looks whether the search collapses."""
+        if not self.early or self.stopped:
+            return
+        found = weightless(shared.net.space, super().derive(shared)[0])
+        self.stopped = found is not None and found.collapsed
+        with torch.no_grad():
+            for address, alpha in self.alphas.items():
+                if self.stopped:
+                    alpha.copy_(self.sound[address])
+                else:
+                    self.sound[address] = alpha.clone()
+
+    def state(self) -> dict[str, Tensor]:
+        """Numbers, moments, and the numbers to fall back on."""
+        more = {f"sound:{address}": value for address, value in self.sound.items()} if self.early else {}
+        return super().state() | more | {"stopped": torch.tensor(float(self.stopped))}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes them over."""
+        super().load(state)
+        self.stopped = bool(state["stopped"])
+        if self.early:
+            self.sound = {address: state[f"sound:{address}"].clone() for address in self.alphas}
 
     def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
         """Moves the numbers along the gradient of the held-out loss."""
+        if self.stopped:
+            return
         if self.order == 1:
             super().learn(shared, train, held)
             return

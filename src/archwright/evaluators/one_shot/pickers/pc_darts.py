@@ -32,6 +32,7 @@ class PcDarts(Darts):
         generator = torch.Generator().manual_seed(shared.seed + 1)
         for name, count in strengths_of(shared.net.space).items():
             self.alphas[name] = (1e-3 * torch.randn(count, generator=generator)).requires_grad_()
+        self.sound = {name: alpha.detach().clone() for name, alpha in self.alphas.items()}
         self.optimizer = Adam(self.alphas, self.rate, self.betas, self.decay)
 
     def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
