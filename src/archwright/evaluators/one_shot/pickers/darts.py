@@ -63,7 +63,7 @@ class Darts(Gradient):
     ) -> list[Tensor]:
         """The second derivative of the training loss by numbers and weights, times a vector, by finite differences."""
         norm = torch.stack([v.norm() for v in vector if v is not None]).norm()
-        step = 0.01 / norm
+        step = 0.01 / norm.clamp_min(1e-12)
         backup = [w.detach().clone() for w in weights]
         sides = []
         for sign in (1.0, -1.0):
