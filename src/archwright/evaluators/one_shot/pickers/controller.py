@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -138,13 +139,14 @@ class Controller(Picker):
         self.optimizer.step(dict(zip(dict(self.policy.named_parameters()), gradients)))
 
     def derive(self, shared: Shared) -> list[Architecture]:
-        """Architectures of the controller, the best on held-out rows first."""
+        """Thirty architectures of the controller's, each once, in the order drawn; the same however often the training was resumed."""
+        shared.rng = np.random.default_rng([shared.seed, 0xD])
         with torch.no_grad():
             found = dict.fromkeys(self.draw(shared)[0] for _ in range(30))
         return list(found)
 
     def shares(self, shared: Shared) -> dict[str, list[float]]:
-        """How often a hundred of the controller's architectures take each option."""
+        """How often thirty of the controller's architectures take each option."""
         counts = {address: [0.0] * count for address, count in shared.net.counts.items()}
         with torch.no_grad():
             for _ in range(30):
