@@ -179,6 +179,11 @@ class Supernet(nn.Module):
         result: Tensor | tuple[Tensor, ...] = run.network(x)
         return result
 
+    def foresee(self, architectures: Sequence[Architecture]) -> None:
+        """Makes room for architectures, so that none of them grows the weights while gradients of another are on them."""
+        for architecture in architectures:
+            self._run(architecture, None)
+
     def generate_by(self, hyper: nn.Module) -> None:
         """Lets a hypernetwork, whose ``at(architecture)`` gives a function of a place, the name of a tensor there and its value, make the weights; it becomes a part of the supernet."""
         self.add_module("hypernetwork", hyper)
