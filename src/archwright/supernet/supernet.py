@@ -308,7 +308,12 @@ class Supernet(nn.Module):
                 kind = op_from_name(op)
                 place = Place(name, kind, key[0], get_op(kind), frozenset(elastic), plain, as_tuples(inputs))
                 self._places[key] = place
-            elif (place.attrs, place.inputs, place.parts) == (plain, as_tuples(inputs), parts):
+            elif (place.attrs, place.inputs, place.parts, place.kernels) == (
+                plain,
+                as_tuples(inputs),
+                parts,
+                set(kernels),
+            ):
                 continue
             place.attrs, place.inputs, place.parts, place.kernels = plain, as_tuples(inputs), dict(parts), set(kernels)
             place.forget()
