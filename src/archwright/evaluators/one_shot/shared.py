@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 from torch import Tensor
 
-from archwright.errors import EvaluationError
+from archwright.errors import ArchwrightError, EvaluationError
 from archwright.evaluators.batches import Batches
 from archwright.evaluators.engine import criterion, steps_of
 from archwright.evaluators.one_shot.optim import SharedSGD
@@ -238,21 +238,21 @@ class Shared:
         """Takes over what :meth:`to_bytes` gave.
 
         Raises:
-            EvaluationError: Where it is of another supernet.
+            EvaluationError: Where it is of another supernet or another picker.
         """
         tensors = load(content)
         size = int.from_bytes(content[:8], "little")
         about = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["about"])
-        self.net.restore(about["layout"])
         groups: dict[str, dict[str, Tensor]] = {"net": {}, "sgd": {}, "picker": {}}
         for name, value in tensors.items():
             group, _, rest = name.partition(".")
             groups[group][rest] = value
         try:
+            self.net.restore(about["layout"])
             self.net.load_state_dict(groups["net"])
-        except RuntimeError as error:
-            raise EvaluationError(f"The checkpoint is not one of this supernet: {error}") from error
+            self.picker.load(groups["picker"])
+        except (ArchwrightError, RuntimeError, KeyError) as error:
+            raise EvaluationError(f"The checkpoint is not one of this supernet with this picker: {error}") from error
         self.optimizer.velocity = groups["sgd"]
-        self.picker.load(groups["picker"])
         self.number, self.progress, self.ended = about["number"], about["progress"], about["ended"]
         self.history = about["history"]
