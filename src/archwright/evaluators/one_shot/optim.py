@@ -84,10 +84,11 @@ class Adam:
 
     @torch.no_grad()
     def step(self, gradients: Mapping[str, Tensor | None] | None = None) -> None:
-        """Moves the tensors along their gradients, or along those given, and forgets these; those without one stay."""
+        """Moves the tensors along their gradients, or along those given, and forgets these; those without a finite one stay."""
         for name, tensor in self.tensors.items():
             gradient = tensor.grad if gradients is None else gradients.get(name)
-            if gradient is None:
+            if gradient is None or not gradient.isfinite().all():
+                tensor.grad = None
                 continue
             gradient = gradient + self.decay * tensor
             first, second = self.means[name]
