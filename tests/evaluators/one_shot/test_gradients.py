@@ -245,7 +245,7 @@ def test_gdas_cools_linearly(share: Make, vectors: Space) -> None:
             (expected,) = torch.autograd.grad(soft[address][0], picker.alphas[address])
             torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
             assert sorted(value.detach().round(decimals=5).tolist()) == [0.0] * (len(value) - 1) + [1.0]
-        sharp.append(max(float(s.max()) for s in soft.values()))
+        sharp.append(max(float(s.detach().max()) for s in soft.values()))
     assert sharp == sorted(sharp)
 
 
