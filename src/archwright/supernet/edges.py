@@ -24,6 +24,8 @@ from archwright.space.bound import (
 
 TRIES = 2000
 """Draws from the distribution where the most probable architecture breaks a constraint, or several are asked for."""
+HEAT = 16.0
+"""Temperature of the last of these draws; the first are at 1. Where all is settled, draws at 1 differ in nothing."""
 
 Chances = Mapping[str, NDArray[np.floating[Any]]]
 
@@ -163,8 +165,9 @@ def likeliest(
         if count == 1:
             return [first]
         found[first] = np.inf
-    for _ in range(TRIES):
-        drawn = best(lambda options: rng.gumbel(size=options))
+    for turn in range(TRIES):
+        heat = 1.0 + (HEAT - 1.0) * turn / TRIES
+        drawn = best(lambda options, heat=heat: heat * rng.gumbel(size=options))  # type: ignore[misc]
         if drawn not in found and feasible(drawn):
             found[drawn] = sum(float(logs[a][o]) for a, o in drawn.choices if a in logs)
     return sorted(found, key=lambda architecture: -found[architecture])[:count]

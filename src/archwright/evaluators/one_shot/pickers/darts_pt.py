@@ -90,9 +90,8 @@ class DartsPt(Darts):
         """What was settled on; where that breaks a constraint or not all was, the most probable architecture with as much of it as can be."""
         chances = {address: p.detach().double().numpy() for address, p in self.probabilities().items()}
         for address, option in self.settled.items():
-            settled = torch.full((shared.net.counts[address],), 1e-6)
-            settled[option] = 1.0
-            chances[address] = settled.numpy()
+            chances[address] *= 1e-3
+            chances[address][option] = 1.0
         return shared.likeliest(chances)
 
     def state(self) -> dict[str, Tensor]:
