@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.evaluators.one_shot.optim import Adam
-from archwright.evaluators.one_shot.picker import Batch, Picker
+from archwright.evaluators.one_shot.picker import DRAWS, Batch, Picker
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.graph.module import seeded
 from archwright.problem import Architecture
@@ -105,7 +105,7 @@ class Controller(Picker):
 
     def draw(self, shared: Shared) -> tuple[Architecture, Tensor, Tensor]:
         """A feasible architecture of the controller's, with the logarithm of its probability and the entropy."""
-        for _ in range(100):
+        for _ in range(DRAWS):
             found = self.policy(
                 shared.net.space, lambda _, p: shared.rng.choice(len(p), p=(q := p.double().numpy()) / q.sum())
             )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from archwright.evaluators.one_shot.picker import Batch, Gradient
+from archwright.evaluators.one_shot.picker import DRAWS, Batch, Gradient
 from archwright.evaluators.one_shot.shared import Shared
 
 
@@ -39,6 +39,10 @@ class Gdas(Gradient):
 
     def _loss(self, shared: Shared, batch: Batch) -> Tensor:
         weights = self.hard(shared)
+        for _ in range(DRAWS):
+            if shared.feasible(shared.net.space.fill(lambda address, _: int(weights[address].argmax()))):
+                break
+            weights = self.hard(shared)
         active = {address: (int(value.argmax()),) for address, value in weights.items()}
         return shared.loss(weights, batch, active)
 
@@ -50,6 +54,5 @@ class Gdas(Gradient):
             self.optimizer.step(dict(zip(self.alphas, gradients)))
 
     def pick(self, shared: Shared) -> Any:
-        """The architecture drawn."""
-        chosen = {address: int(value.argmax()) for address, value in self.hard(shared).items()}
-        return shared.net.space.fill(lambda address, _: chosen[address])
+        """The architecture drawn; a feasible one."""
+        return self.path(shared, lambda: {address: int(value.argmax()) for address, value in self.hard(shared).items()})

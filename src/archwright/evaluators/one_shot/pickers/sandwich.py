@@ -55,7 +55,7 @@ class Sandwich(Picker):
             return shared.net.space.fill(pick)
 
         drawn = [restricted(path) for path in (self.smallest, *(shared.draw() for _ in range(self.between)))]
-        return [path for path in dict.fromkeys(drawn) if path != self.largest]
+        return [path for path in dict.fromkeys(drawn) if path != self.largest and shared.feasible(path)]
 
     def step(self, shared: Shared, batch: Batch) -> Tensor:
         """The gradients of all paths together."""
