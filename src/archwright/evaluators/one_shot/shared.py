@@ -113,9 +113,12 @@ class Shared:
         return -float(self.criterion(outputs, batch[1]))
 
     def extremes(self) -> tuple[Architecture, Architecture]:
-        """The feasible architectures with the fewest and the most FLOPs of a few hundred, the first and the last options of all choices among them."""
+        """The feasible architectures with the fewest and the most FLOPs of a few hundred; among these are those of all first, all last, all cheap and all dear options."""
         space, rng = self.net.space, np.random.default_rng([self.seed, 0xE])
         found = [space.fill(lambda _, count: count - 1), space.fill(lambda _, count: 0)]
+        costs = self.option_costs()
+        for best in (np.argmin, np.argmax):
+            found.append(space.fill(lambda address, _, best=best: int(best(costs[address]))))  # type: ignore[misc]
         found += [architecture for _ in range(EXTREMES) if self.feasible(architecture := space.sample(rng))]
         kept = [architecture for architecture in found if self.feasible(architecture)] or [self.draw()]
         return min(kept, key=self._flops), max(kept, key=self._flops)
