@@ -173,10 +173,11 @@ class Shared:
         while not self.ended and self.number < epochs:
             begun = time.monotonic()
             loss, rate = self._epoch(batches, y, own, held, epochs, deadline)
+            now = time.monotonic()
+            late = deadline is not None and now + 0.5 * (now - begun) >= deadline
+            self.ended = late or self.number >= epochs
             self.picker.epoch(self)
             seconds = time.monotonic() - begun
-            late = deadline is not None and time.monotonic() + 0.5 * seconds >= deadline
-            self.ended = late or self.number >= epochs
             self.history.append({"epoch": self.number, "loss": loss, "shares": self.picker.shares(self)})
             yield Epoch(self.number, loss, rate, seconds, self.ended)
 
