@@ -36,7 +36,7 @@ class Edge:
 
     Attributes:
         sets: For each option the edges, each by the address of the choice of its operation, or ``None`` without one.
-        none: For each of these choices the options that compute nothing.
+        none: For each choice of an operation in the same dag, also for nodes that read all there is, the options that compute nothing.
         slots: For each option the places of its edges among all that the node may read.
         strengths: Name under which a mixture takes weights for the edges themselves.
     """
@@ -51,18 +51,21 @@ def edges_of(space: Space) -> dict[str, Edge]:
     """By address, the choices of a fixed number of edges with an operation each; others are choices like any."""
     found: dict[str, Edge] = {}
     for dag in _walk(space._bound):
-        for node in dag.nodes if isinstance(dag, BoundDag) else ():
+        if not isinstance(dag, BoundDag):
+            continue
+        choices = [choice for node in dag.nodes for op in node.ops if (choice := _choice(op)) is not None]
+        none = {
+            choice.address: frozenset(i for i, option in enumerate(choice.options) if _computes_nothing(option))
+            for choice in choices
+            if choice.address is not None
+        }
+        for node in dag.nodes:
             for read in node.reads:
                 sizes = {len(edges) for edges in read.sets}
                 slots = {slot for edges in read.sets for _, slot in edges}
                 if read.address is None or len(sizes) != 1 or len(slots) < 2:
                     continue
                 ops = {slot: _choice(node.ops[slot]) for slot in slots}
-                none = {
-                    choice.address: frozenset(i for i, option in enumerate(choice.options) if _computes_nothing(option))
-                    for choice in ops.values()
-                    if choice is not None and choice.address is not None
-                }
                 named = tuple(
                     tuple(c.address if (c := ops[slot]) else None for _, slot in edges) for edges in read.sets
                 )
