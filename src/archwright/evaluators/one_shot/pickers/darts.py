@@ -33,7 +33,7 @@ class Darts(Gradient):
     def unrolled(self, shared: Shared, train: Batch, held: Batch) -> list[Tensor]:
         """The gradient of the held-out loss after one step of the shared weights, a tensor for each choice.
 
-        The step is the one that the optimiser would make, weight decay and momentum included.
+        The step has weight decay and (plain) momentum, as the authors' has; it is not clipped.
         """
         alphas, names = list(self.alphas.values()), [name for name, _ in shared.net.named_parameters()]
         weights = [p for _, p in shared.net.named_parameters()]
