@@ -135,4 +135,3 @@ def test_adam_goes_on_from_its_state() -> None:
         return values["a"]
 
     assert torch.equal(run(None), run(3))
-

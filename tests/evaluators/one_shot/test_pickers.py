@@ -530,9 +530,7 @@ def test_smash_paths_extracted_compute_the_same(share: Make, rows: Data) -> None
         shared.net.train(training)
         for _ in range(3):
             path = shared.net.space.sample(rng)
-            torch.testing.assert_close(
-                shared.net.extract(path)(x), shared.net(x, path), atol=1e-5, rtol=1e-5
-            )
+            torch.testing.assert_close(shared.net.extract(path)(x), shared.net(x, path), atol=1e-5, rtol=1e-5)
 
 
 def test_smash_trains_the_hypernetwork_and_the_vectors(share: Make, rows: Data) -> None:

@@ -90,9 +90,7 @@ def first(space: Space, seed: int) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("name", ["uniform", "fair", "sandwich", "controller", "gdas", "darts", "smash"])
-def test_resuming_a_supernet_that_grew(
-    share: Make, rows: Data, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_resuming_a_supernet_that_grew(share: Make, rows: Data, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Which finds at its beginning room for one architecture only."""
     monkeypatch.setattr("archwright.supernet.supernet._probes", first)
     space = get_space("layers", layers=3, filters=(4, 8), sizes=(1, 3))
@@ -247,9 +245,7 @@ class Slow(Uniform):
 
 
 @pytest.mark.parametrize("size", [16, 320])
-def test_the_deadline_is_kept_with_the_schedule_at_its_end(
-    share: Make, rows: Data, vectors: Space, size: int
-) -> None:
+def test_the_deadline_is_kept_with_the_schedule_at_its_end(share: Make, rows: Data, vectors: Space, size: int) -> None:
     shared = share(Slow(), vectors)
     begun = time.monotonic()
     epochs = list(shared.train(*rows(size * 10, (6,)), 1000, begun + 0.8))

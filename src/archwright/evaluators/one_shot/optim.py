@@ -80,7 +80,7 @@ class Adam:
     ) -> None:
         self.tensors, self.rate, self.betas, self.decay = dict(tensors), rate, betas, decay
         self.means = {name: torch.zeros(2, *tensor.shape) for name, tensor in tensors.items()}
-        self.steps = {name: 0 for name in tensors}
+        self.steps = dict.fromkeys(tensors, 0)
 
     @torch.no_grad()
     def step(self, gradients: Mapping[str, Tensor | None] | None = None) -> None:

@@ -38,13 +38,12 @@ class Gdas(Gradient):
         return found
 
     def _loss(self, shared: Shared, batch: Batch) -> Tensor:
-        weights = self.hard(shared)
         for _ in range(DRAWS):
-            if shared.feasible(shared.net.space.fill(lambda address, _: int(weights[address].argmax()))):
-                break
             weights = self.hard(shared)
-        active = {address: (int(value.argmax()),) for address, value in weights.items()}
-        return shared.loss(weights, batch, active)
+            chosen = {address: int(value.argmax()) for address, value in weights.items()}
+            if shared.feasible(shared.net.space.fill(lambda address, _, chosen=chosen: chosen[address])):  # type: ignore[misc]
+                break
+        return shared.loss(weights, batch, {address: (option,) for address, option in chosen.items()})
 
     def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
         """Moves the numbers along the gradient of the held-out loss of one path."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-
 from torch import Tensor
 from torch.nn import functional
 
