@@ -316,12 +316,30 @@ def test_the_controller_waits_and_takes_turns(share: Make, rows: Data, vectors: 
     assert counts == [0, 2]
 
 
+def test_a_choice_of_the_controller_depends_on_those_before(share: Make, vectors: Space) -> None:
+    picker = Controller(units=16)
+    share(picker, vectors)
+    chances: dict[int, Tensor] = {}
+    for option in range(3):
+
+        def choose(address: str, p: Tensor, option: int = option) -> int:
+            if address == "second":
+                chances[option] = p
+            return option if address == "first" else 0
+
+        picker.policy(vectors, choose)
+    assert len({tuple(p.tolist()) for p in chances.values()}) == 3
+
+
 @pytest.mark.parametrize("place", [-30.0, -4.6, -2.0, 0.0, 3.0])
 def test_dirichlet_gradients_are_finite(share: Make, cells: Space, place: float) -> None:
     picker = Drnas()
     shared = share(picker, cells)
     for alpha in picker.alphas.values():
         alpha.data.fill_(place)
+    assert all(bool((value >= 0.01).all()) for value in picker.concentrations().values())
+    for chances in picker.probabilities().values():
+        torch.testing.assert_close(chances, torch.full((5,), 0.2))
     with torch.random.fork_rng():
         for _ in range(200):
             for address, weights in picker.pick(shared).items():
