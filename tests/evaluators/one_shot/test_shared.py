@@ -292,3 +292,24 @@ def test_rewards_are_higher_for_better_outputs(share: Make, rows: Data, vectors:
     assert classes.reward(path, (x, best)) == 1.0
     assert classes.reward(path, (x, torch.where(torch.arange(20) < 5, (best + 1) % 3, best))) == 0.75
     assert classes.reward(path, (x, y.long() * 0)) <= 1.0
+
+
+def test_rows_come_in_another_order_in_each_epoch(share: Make, vectors: Space) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Noting(Uniform):
+        held = 0.5
+
+        def learn(self, shared: Shared, train: Any, held: Any) -> None:
+            seen.append(tuple(train[0][:, 0].int().tolist()))
+            seen.append(tuple(held[0][:, 0].int().tolist()))
+
+    x = torch.arange(64.0).view(-1, 1).expand(-1, 6).contiguous()
+    shared = share(Noting(), vectors, recipe=Recipe(lr=1e-9, batch_size=16))
+    for _ in shared.train(x, torch.zeros(64, dtype=torch.int64), 3):
+        pass
+    assert len(set(seen)) == len(seen) == 12
+    for epoch in range(3):
+        for kind in range(2):
+            once = [row for batch in seen[4 * epoch + kind : 4 * epoch + 4 : 2] for row in batch]
+            assert len(set(once)) == 32
