@@ -24,6 +24,8 @@ from archwright.space.walk import walk
 
 TRIES = 500
 """Draws from the distribution where the most probable architecture breaks a constraint, or several are asked for."""
+HEAT = 16.0
+"""Temperature of the last of these draws; the first are at 1. Where all is settled, draws at 1 differ in nothing."""
 
 Chances = Mapping[str, NDArray[np.floating[Any]]]
 
@@ -34,7 +36,7 @@ class Edge:
 
     Attributes:
         sets: For each option the edges, each by the address of the choice of its operation, or ``None`` without one.
-        none: For each of these choices the options that compute nothing.
+        none: For each choice of an operation in the same dag, also for nodes that read all there is, the options that compute nothing.
         slots: For each option the places of its edges among all that the node may read.
         strengths: Name under which a mixture takes weights for the edges themselves.
     """
@@ -49,6 +51,12 @@ def edges_of(space: Space) -> dict[str, Edge]:
     """By address, the choices of a fixed number of edges with an operation each; others are choices like any."""
     found: dict[str, Edge] = {}
     for dag in _dags(space):
+        choices = [choice for node in dag.nodes for op in node.ops if (choice := _choice(op)) is not None]
+        none = {
+            choice.address: frozenset(i for i, option in enumerate(choice.options) if _computes_nothing(option))
+            for choice in choices
+            if choice.address is not None
+        }
         for node in dag.nodes:
             for read in node.reads:
                 sizes = {len(edges) for edges in read.sets}
@@ -56,11 +64,6 @@ def edges_of(space: Space) -> dict[str, Edge]:
                 if read.address is None or len(sizes) != 1 or len(slots) < 2:
                     continue
                 ops = {slot: _choice(node.ops[slot]) for slot in slots}
-                none = {
-                    choice.address: frozenset(i for i, option in enumerate(choice.options) if _computes_nothing(option))
-                    for choice in ops.values()
-                    if choice is not None and choice.address is not None
-                }
                 named = tuple(
                     tuple(c.address if (c := ops[slot]) else None for _, slot in edges) for edges in read.sets
                 )
@@ -164,8 +167,9 @@ def likeliest(
         if count == 1:
             return [first]
         found[first] = np.inf
-    for _ in range(TRIES):
-        drawn = best(lambda options: rng.gumbel(size=options))
+    for turn in range(TRIES):
+        heat = 1.0 + (HEAT - 1.0) * turn / TRIES
+        drawn = best(lambda options, heat=heat: heat * rng.gumbel(size=options))  # type: ignore[misc]
         if drawn not in found and feasible(drawn):
             found[drawn] = sum(float(logs[a][o]) for a, o in drawn.choices if a in logs)
     return sorted(found, key=lambda architecture: -found[architecture])[:count]

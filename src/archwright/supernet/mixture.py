@@ -276,9 +276,10 @@ class _Mixture(Emission):
             edges = self._edges(node, dag.inputs)
             strengths = f"{dag.address}.{node.segment}:edges"
             if strengths in self.active:
-                edges = {
-                    edge: (*terms, (strengths, (index,), False)) for index, (edge, terms) in enumerate(edges.items())
-                }
+                every = dict.fromkeys(edge for read in node.reads for option in read.sets for edge in option)
+                for index, edge in enumerate(every):
+                    if edge in edges:
+                        edges[edge] = (*edges[edge], (strengths, (index,), False))
             results = []
             for (source, slot), terms in edges.items():
                 op, state = node.ops[slot], states[source]

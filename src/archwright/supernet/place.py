@@ -103,8 +103,8 @@ class Place:
         return place
 
     def take(self, call: Call, parts: Parts) -> bool:
-        """Makes room for a setting; returns whether the largest one grew."""
-        before = dict(self.attrs), self.inputs, dict(self.parts)
+        """Makes room for a setting; returns whether the largest one grew, or a kernel size is new."""
+        before = dict(self.attrs), self.inputs, dict(self.parts), set(self.kernels)
         for key, value in call.attrs:
             if key in self.elastic:
                 self.attrs[key] = _larger(self.attrs[key], value)
@@ -118,7 +118,7 @@ class Place:
         if self.parts:
             shapes[0] = (max(shapes[0][0], sum(self.parts.values())), *shapes[0][1:])
         self.inputs = tuple(shapes)
-        grew = before != (self.attrs, self.inputs, self.parts)
+        grew = before != (self.attrs, self.inputs, self.parts, self.kernels)
         if grew:
             self.forget()
         return grew

@@ -176,6 +176,11 @@ class Supernet(nn.Module):
         result: Tensor | tuple[Tensor, ...] = run.network(x)
         return result
 
+    def foresee(self, architectures: Sequence[Architecture]) -> None:
+        """Makes room for architectures, so that none of them grows the weights while gradients of another are on them."""
+        for architecture in architectures:
+            self._run(architecture, None)
+
     def generate_by(self, hyper: nn.Module) -> None:
         """Lets a hypernetwork, whose ``at(architecture)`` gives a function of a place, the name of a tensor there and its value, make the weights; it becomes a part of the supernet."""
         self.add_module("hypernetwork", hyper)
@@ -306,7 +311,12 @@ class Supernet(nn.Module):
                 kind = op_from_name(op)
                 place = Place(name, kind, key[0], get_op(kind), frozenset(elastic), plain, as_tuples(inputs))
                 self._places[key] = place
-            elif (place.attrs, place.inputs, place.parts) == (plain, as_tuples(inputs), parts):
+            elif (place.attrs, place.inputs, place.parts, place.kernels) == (
+                plain,
+                as_tuples(inputs),
+                parts,
+                set(kernels),
+            ):
                 continue
             place.attrs, place.inputs, place.parts, place.kernels = plain, as_tuples(inputs), dict(parts), set(kernels)
             place.forget()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -92,10 +92,11 @@ class Adam:
 
     @torch.no_grad()
     def step(self, gradients: Mapping[str, Tensor | None] | None = None) -> None:
-        """Moves the tensors along their gradients, or along those given, and forgets these; those without one stay."""
+        """Moves the tensors along their gradients, or along those given, and forgets these; those without a finite one stay."""
         for name, tensor in self.tensors.items():
             gradient = tensor.grad if gradients is None else gradients.get(name)
-            if gradient is None:
+            if gradient is None or not gradient.isfinite().all():
+                tensor.grad = None
                 continue
             gradient = gradient + self.decay * tensor
             first, second = self.means[name]
@@ -117,9 +118,3 @@ class Adam:
         for name in self.tensors:
             self.means[name].copy_(state[f"{name}:means"])
             self.steps[name] = int(state[f"{name}:steps"])
-
-
-def forget(parameters: Iterable[Any]) -> None:
-    """Drops gradients."""
-    for parameter in parameters:
-        parameter.grad = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,8 @@ Batch = tuple[Tensor, Tensor]
 
 DERIVED = 4
 """Architectures that a picker with a preference names."""
+DRAWS = 100
+"""Paths that a picker draws by its numbers before it takes any feasible one."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -111,6 +113,15 @@ class Gradient(Picker):
             shared.loss(self.pick(shared), held), list(self.alphas.values()), allow_unused=True
         )
         self.optimizer.step(dict(zip(self.alphas, gradients)))
+
+    def path(self, shared: Shared, choose: Callable[[], Mapping[str, int]]) -> Architecture:
+        """A feasible path of options that `choose` draws; any feasible one, where none of a hundred is."""
+        for _ in range(DRAWS):
+            chosen = choose()
+            found = shared.net.space.fill(lambda address, _, chosen=chosen: chosen[address])  # type: ignore[misc]
+            if shared.feasible(found):
+                return found
+        return shared.draw()
 
     def probabilities(self) -> dict[str, Tensor]:
         """The softmax of the numbers."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load, save
 from torch import Tensor
 
-from archwright.errors import EvaluationError
+from archwright.errors import ArchwrightError, EvaluationError
 from archwright.evaluators.batches import Batches
 from archwright.evaluators.engine import criterion, steps_of
 from archwright.evaluators.one_shot.optim import SharedSGD
@@ -107,15 +107,18 @@ class Shared:
 
     def reward(self, architecture: Architecture, batch: tuple[Tensor, Tensor]) -> float:
         """How well a path does on a batch, with its own statistics: accuracy, or minus the squared error."""
-        outputs = self.net(batch[0], architecture).float()
+        outputs = self.net(batch[0], architecture).detach().float()
         if self.kind == "classification":
             return float((outputs.argmax(1) == batch[1]).float().mean())
         return -float(self.criterion(outputs, batch[1]))
 
     def extremes(self) -> tuple[Architecture, Architecture]:
-        """The feasible architectures with the fewest and the most FLOPs of a few hundred, the first and the last options of all choices among them."""
+        """The feasible architectures with the fewest and the most FLOPs of a few hundred; among these are those of all first, all last, all cheap and all dear options."""
         space, rng = self.net.space, np.random.default_rng([self.seed, 0xE])
         found = [space.fill(lambda _, count: count - 1), space.fill(lambda _, count: 0)]
+        costs = self.option_costs()
+        for best in (np.argmin, np.argmax):
+            found.append(space.fill(lambda address, _, best=best: int(best(costs[address]))))  # type: ignore[misc]
         found += [architecture for _ in range(EXTREMES) if self.feasible(architecture := space.sample(rng))]
         kept = [architecture for architecture in found if self.feasible(architecture)] or [self.draw()]
         return min(kept, key=self._flops), max(kept, key=self._flops)
@@ -170,10 +173,11 @@ class Shared:
         while not self.ended and self.number < epochs:
             begun = time.monotonic()
             loss, rate = self._epoch(batches, y, own, held, epochs, deadline)
+            now = time.monotonic()
+            late = deadline is not None and now + 0.5 * (now - begun) >= deadline
+            self.ended = late or self.number >= epochs
             self.picker.epoch(self)
             seconds = time.monotonic() - begun
-            late = deadline is not None and time.monotonic() + 0.5 * seconds >= deadline
-            self.ended = late or self.number >= epochs
             self.history.append({"epoch": self.number, "loss": loss, "shares": self.picker.shares(self)})
             yield Epoch(self.number, loss, rate, seconds, self.ended)
 
@@ -238,21 +242,21 @@ class Shared:
         """Takes over what :meth:`to_bytes` gave.
 
         Raises:
-            EvaluationError: Where it is of another supernet.
+            EvaluationError: Where it is of another supernet or another picker.
         """
         tensors = load(content)
         size = int.from_bytes(content[:8], "little")
         about = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["about"])
-        self.net.restore(about["layout"])
         groups: dict[str, dict[str, Tensor]] = {"net": {}, "sgd": {}, "picker": {}}
         for name, value in tensors.items():
             group, _, rest = name.partition(".")
             groups[group][rest] = value
         try:
+            self.net.restore(about["layout"])
             self.net.load_state_dict(groups["net"])
-        except RuntimeError as error:
-            raise EvaluationError(f"The checkpoint is not one of this supernet: {error}") from error
+            self.picker.load(groups["picker"])
+        except (ArchwrightError, RuntimeError, KeyError) as error:
+            raise EvaluationError(f"The checkpoint is not one of this supernet with this picker: {error}") from error
         self.optimizer.velocity = groups["sgd"]
-        self.picker.load(groups["picker"])
         self.number, self.progress, self.ended = about["number"], about["progress"], about["ended"]
         self.history = about["history"]

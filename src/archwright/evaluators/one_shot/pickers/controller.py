@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from archwright.evaluators.one_shot.optim import Adam
-from archwright.evaluators.one_shot.picker import Batch, Picker
+from archwright.evaluators.one_shot.picker import DRAWS, Batch, Picker
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.graph.module import seeded
 from archwright.problem import Architecture
@@ -105,7 +106,7 @@ class Controller(Picker):
 
     def draw(self, shared: Shared) -> tuple[Architecture, Tensor, Tensor]:
         """A feasible architecture of the controller's, with the logarithm of its probability and the entropy."""
-        for _ in range(100):
+        for _ in range(DRAWS):
             found = self.policy(
                 shared.net.space, lambda _, p: shared.rng.choice(len(p), p=(q := p.double().numpy()) / q.sum())
             )
@@ -139,13 +140,14 @@ class Controller(Picker):
         self.optimizer.step(dict(zip(dict(self.policy.named_parameters()), gradients)))
 
     def derive(self, shared: Shared) -> list[Architecture]:
-        """Architectures of the controller, in no order."""
+        """Twenty architectures of the controller's, each once, in the order drawn; the same however often the training was resumed."""
+        shared.rng = np.random.default_rng([shared.seed, 0xD])
         with torch.no_grad():
             found = dict.fromkeys(self.draw(shared)[0] for _ in range(20))
         return list(found)
 
     def shares(self, shared: Shared) -> dict[str, list[float]]:
-        """How often a hundred of the controller's architectures take each option."""
+        """How often thirty of the controller's architectures take each option."""
         counts = {address: [0.0] * count for address, count in shared.net.counts.items()}
         with torch.no_grad():
             for _ in range(30):

@@ -71,7 +71,7 @@ class Darts(Gradient):
     def unrolled(self, shared: Shared, train: Batch, held: Batch) -> list[Tensor]:
         """The gradient of the held-out loss after one step of the shared weights, a tensor for each choice.
 
-        The step is the one that the optimiser would make, weight decay and momentum included.
+        The step has weight decay and (plain) momentum, as the authors' has; it is not clipped.
         """
         alphas, names = list(self.alphas.values()), [name for name, _ in shared.net.named_parameters()]
         weights: list[Tensor] = [p for _, p in shared.net.named_parameters()]
@@ -101,7 +101,7 @@ class Darts(Gradient):
     ) -> list[Tensor]:
         """The second derivative of the training loss by numbers and weights, times a vector, by finite differences."""
         norm = torch.stack([v.norm() for v in vector if v is not None]).norm()
-        step = 0.01 / norm
+        step = 0.01 / norm.clamp_min(1e-12)
         backup = [w.detach().clone() for w in weights]
         sides = []
         for sign in (1.0, -1.0):

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -90,9 +91,9 @@ class DartsPt(Darts):
         """What was settled on; where that breaks a constraint or not all was, the most probable architecture with as much of it as can be."""
         chances = {address: p.detach().double().numpy() for address, p in self.probabilities().items()}
         for address, option in self.settled.items():
-            settled = torch.full((shared.net.counts[address],), 1e-6)
-            settled[option] = 1.0
-            chances[address] = settled.numpy()
+            count = shared.net.counts[address]
+            chances[address] = 1e-3 * chances.get(address, np.full(count, 1.0 / count))
+            chances[address][option] = 1.0
         return shared.likeliest(chances, DERIVED)
 
     def state(self) -> dict[str, Tensor]:

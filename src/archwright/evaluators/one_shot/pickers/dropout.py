@@ -32,7 +32,7 @@ class Dropout(Picker):
                 continue
             kept = shared.rng.random(count) >= limit ** (1.0 / count) if limit else [True] * count
             if not any(kept):
-                kept = [index == shared.rng.integers(count) for index in range(count)]
+                kept = [False] * count
                 kept[int(shared.rng.integers(count))] = True
             chosen[address] = [1.0 if keep else None for keep in kept]
         return chosen

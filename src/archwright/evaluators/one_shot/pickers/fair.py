@@ -33,6 +33,7 @@ class Fair(Picker):
     def step(self, shared: Shared, batch: Batch) -> Tensor:
         """The gradients of all paths together."""
         paths = [path for path in self.paths(shared) if shared.feasible(path)] or [shared.draw()]
+        shared.net.foresee(paths)
         total = torch.zeros(())
         for path in paths:
             loss = shared.loss(path, batch) / len(paths)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from archwright.evaluators.one_shot.picker import Batch, Gradient
+from archwright.evaluators.one_shot.picker import DRAWS, Batch, Gradient
 from archwright.evaluators.one_shot.shared import Shared
 
 
@@ -38,9 +38,12 @@ class Gdas(Gradient):
         return found
 
     def _loss(self, shared: Shared, batch: Batch) -> Tensor:
-        weights = self.hard(shared)
-        active = {address: (int(value.argmax()),) for address, value in weights.items()}
-        return shared.loss(weights, batch, active)
+        for _ in range(DRAWS):
+            weights = self.hard(shared)
+            chosen = {address: int(value.argmax()) for address, value in weights.items()}
+            if shared.feasible(shared.net.space.fill(lambda address, _, chosen=chosen: chosen[address])):  # type: ignore[misc]
+                break
+        return shared.loss(weights, batch, {address: (option,) for address, option in chosen.items()})
 
     def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
         """Moves the numbers along the gradient of the held-out loss of one path."""
@@ -50,6 +53,5 @@ class Gdas(Gradient):
             self.optimizer.step(dict(zip(self.alphas, gradients)))
 
     def pick(self, shared: Shared) -> Any:
-        """The architecture drawn."""
-        chosen = {address: int(value.argmax()) for address, value in self.hard(shared).items()}
-        return shared.net.space.fill(lambda address, _: chosen[address])
+        """The architecture drawn; a feasible one."""
+        return self.path(shared, lambda: {address: int(value.argmax()) for address, value in self.hard(shared).items()})

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from archwright.evaluators.one_shot.picker import Batch, Gradient
 from archwright.evaluators.one_shot.shared import Shared
-from archwright.problem import Architecture
 
 
 @dataclasses.dataclass(eq=False)
@@ -44,17 +43,13 @@ class Proxyless(Gradient):
         self.costs = shared.option_costs() if self.penalty else {}
 
     def pick(self, shared: Shared) -> Any:
-        """One path, drawn by the probabilities; at random during the warm-up."""
+        """One feasible path, drawn by the probabilities; at random during the warm-up."""
         if shared.progress < self.warmup:
             return shared.draw()
         chances = {address: p.detach().double().numpy() for address, p in self.probabilities().items()}
-        return self._path(
-            {address: int(shared.rng.choice(len(p), p=p / p.sum())) for address, p in chances.items()}, shared
+        return self.path(
+            shared, lambda: {address: int(shared.rng.choice(len(p), p=p / p.sum())) for address, p in chances.items()}
         )
-
-    @staticmethod
-    def _path(chosen: dict[str, int], shared: Shared) -> Architecture:
-        return shared.net.space.fill(lambda address, _: chosen[address])
 
     def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
         """Moves the numbers of two options of each choice."""

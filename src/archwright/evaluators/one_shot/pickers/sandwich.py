@@ -54,15 +54,17 @@ class Sandwich(Picker):
             return shared.net.space.fill(pick)
 
         drawn = [restricted(path) for path in (self.smallest, *(shared.draw() for _ in range(self.between)))]
-        return [path for path in dict.fromkeys(drawn) if path != self.largest]
+        return [path for path in dict.fromkeys(drawn) if path != self.largest and shared.feasible(path)]
 
     def step(self, shared: Shared, batch: Batch) -> Tensor:
         """The gradients of all paths together."""
+        smaller = self.between_paths(shared)
+        shared.net.foresee([self.largest, *smaller])
         outputs = shared.net(batch[0], self.largest).float()
         loss = shared.criterion(outputs, batch[1])
         loss.backward()  # type: ignore[no-untyped-call]
         taught = outputs.detach()
-        for path in self.between_paths(shared):
+        for path in smaller:
             own = shared.net(batch[0], path).float()
             if shared.kind == "classification":
                 lesson = functional.kl_div(own.log_softmax(1), taught.softmax(1), reduction="batchmean")
