@@ -23,6 +23,7 @@ from archwright.space import Space
 from archwright.supernet.mixture import Entangled, Mix, Weights, mixture_graph
 from archwright.supernet.place import Cut, Key, Place, key_of, owner_of, shape_of, tensors
 from archwright.supernet.probes import decided_attributes, probes
+from archwright.supernet.sorting import sort_units
 
 Binding = tuple[dict[str, Any], str, str, Cut, tuple[tuple[str, tuple[int, ...], Tensor], ...]]
 """A tensor of a setting's module: the dictionary it stands in, its name there, the shared tensor's name, the part of it, and the masks."""
@@ -180,6 +181,18 @@ class Supernet(nn.Module):
         """Makes room for architectures, so that none of them grows the weights while gradients of another are on them."""
         for architecture in architectures:
             self._run(architecture, None)
+
+    def sort(self) -> list[str]:
+        """Puts the most important units of every operation first, which changes no network that has them all; returns the parameters that moved.
+
+        Of operations with units inside: see :mod:`archwright.supernet.sorting`.
+        """
+        moved = []
+        for place in self._places.values():
+            assert place.block is not None
+            if sort_units(place.spec.name, place.block) is not None:
+                moved += [f"{place.name}.{name}" for name, _ in place.block.named_parameters()]
+        return moved
 
     def generate_by(self, hyper: nn.Module) -> None:
         """Lets a hypernetwork, whose ``at(architecture)`` gives a function of a place, the name of a tensor there and its value, make the weights; it becomes a part of the supernet."""

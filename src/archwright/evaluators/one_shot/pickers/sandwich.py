@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -12,13 +14,16 @@ from archwright.evaluators.one_shot.picker import Batch, Picker
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.problem import Architecture
 
+OTHERS = 0.55
+"""Share of the training after which all choices are open."""
+
 
 @dataclasses.dataclass(eq=False)
 class Sandwich(Picker):
     """The largest network learns from the labels, and the smallest and some random ones from it, in one step (BigNAS: Yu et al. 2020, arXiv 2003.11142).
 
     With `progressive`, the choices open one kind after the other, as in once-for-all (Cai et al. 2020, arXiv 1908.09791): first the largest network
-    alone, then kernels, then depths, then all others. Smaller kernels are learned functions of larger ones.
+    alone, then kernels, then depths, then all others, before which the units inside operations are sorted by importance. Smaller kernels are learned functions of larger ones.
 
     Attributes:
         between: Random paths in a step.
@@ -33,11 +38,27 @@ class Sandwich(Picker):
     def begin(self, shared: Shared) -> None:
         """Finds the largest and the smallest network, by FLOPs."""
         self.smallest, self.largest = shared.extremes()
+        self.sorted = False
+
+    def epoch(self, shared: Shared) -> None:
+        """Sorts units by importance as narrower settings come in."""
+        if self.progressive and not self.sorted and shared.progress >= OTHERS:
+            self.sorted = True
+            for name in shared.net.sort():
+                shared.optimizer.velocity.pop(name, None)
+
+    def state(self) -> dict[str, Tensor]:
+        """Whether units are sorted."""
+        return {"sorted": torch.tensor(float(self.sorted))}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes it over."""
+        self.sorted = bool(state["sorted"])
 
     def opened(self, address: str, shared: Shared) -> bool:
         """Whether a choice is open at this point of the training."""
         kind = shared.kinds.get(address, "")
-        return not self.progressive or shared.progress >= {"kernel": 0.15, "repeat": 0.35}.get(kind, 0.55)
+        return not self.progressive or shared.progress >= {"kernel": 0.15, "repeat": 0.35}.get(kind, OTHERS)
 
     def between_paths(self, shared: Shared) -> list[Architecture]:
         """The paths of a step besides the largest."""
