@@ -68,8 +68,8 @@ class DartsPt(Darts):
         weights = self.probabilities()[address].detach()
         scores = []
         for option in range(len(weights)):
-            kept: list[Tensor | None] = list(weights.unbind())
-            kept[option] = None
+            kept = weights.clone()
+            kept[option] = 0.0
             scores.append(self._score(shared, {address: kept}))
         return min(range(len(scores)), key=scores.__getitem__)
 
