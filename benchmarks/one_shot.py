@@ -37,13 +37,14 @@ METHODS: dict[str, dict[str, Any]] = {
         name: {"strategy": name}
         for name in ("enas", "darts", "darts-pt", "pc-darts", "drnas", "snas", "gdas", "proxyless")
     },
-    "darts, second order": {"strategy": "darts", "options": {"order": 2}},
+    "darts-second": {"strategy": "darts", "options": {"order": 2}},
+    "darts-early": {"strategy": "darts", "options": {"early": True}},
 }
 
 
 def run(method: str, seed: int, asked: argparse.Namespace) -> aw.Result:
     """A search, or the record of one."""
-    name = f"{asked.data}-{asked.space}-{method.replace(' ', '').replace('+', '-').replace(',', '-')}-{asked.budget}-seed{seed}"
+    name = f"{asked.data}-{asked.space}-{method.replace(' ', '').replace('+', '-')}-{asked.budget}-seed{seed}"
     known = {found.name for found in Store(asked.store).ledger.runs()}
     if name in known:
         found = open_run(name, store=asked.store)
@@ -82,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("space", choices=SPACES)
-    parser.add_argument("--methods", default=",".join(name for name in METHODS if "," not in name))
+    parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", default="4m")
     parser.add_argument("--workers", type=int, default=2)
