@@ -155,7 +155,7 @@ def test_weights_depend_on_place_and_seed_alone() -> None:
 def test_a_place_grows_for_a_setting_that_was_not_foreseen(monkeypatch: pytest.MonkeyPatch) -> None:
     space, sig = get_space("layers", layers=3), Signature(((1, 8, 8),), (3,))
     rng = np.random.default_rng(0)
-    monkeypatch.setattr("archwright.supernet.supernet.probes", lambda space, seed: [space.sample(rng)])
+    monkeypatch.setattr("archwright.supernet.supernet.covering", lambda space, seed: [space.sample(rng)])
     net = Supernet(space, sig)
     first = space.sample(np.random.default_rng(0))
     before, identities = net(torch.ones(2, 1, 8, 8), first), {id(p) for p in net.parameters()}

@@ -69,8 +69,12 @@ def search(
         typer.Option(help="An option of the strategy: --option population=50; may be repeated.", show_default=False),
     ] = None,
     evaluator: Annotated[
-        str, typer.Option(help="What measures a network (see `archwright evaluators`), for example zero-cost:synflow.")
-    ] = "train",
+        str | None,
+        typer.Option(
+            help="What measures a network (see `archwright evaluators`), for example zero-cost:synflow or supernet:uniform. Default: train, or what the strategy needs.",
+            show_default=False,
+        ),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
     kind: Annotated[
         str | None,
@@ -87,6 +91,13 @@ def search(
         list[str] | None,
         typer.Option(
             help="A bound every network must keep, such as 'params<=200k'; may be repeated.", show_default=False
+        ),
+    ] = None,
+    latency: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of what operations take (see `archwright latency`); gives the metric latency_ms.",
+            show_default=False,
         ),
     ] = None,
     workers: Annotated[
@@ -121,6 +132,7 @@ def search(
         kind=kind,
         objectives=objective or None,
         constraints=constraint or (),
+        latency=latency,
         budget=budget,
         workers=workers,
         seed=seed,
@@ -158,6 +170,22 @@ def resume(
 
     result = resume_search(name, budget=budget, workers=workers, store=store, progress="json" if as_json else progress)
     raise typer.Exit(conclude(result, out, console, as_json=as_json))
+
+
+@app.command()
+def latency(
+    data: Annotated[str, typer.Argument(help="The data set, as for `archwright search`.")],
+    space: Annotated[
+        str | None, typer.Option(help="Whose operations. Default: that of a search.", show_default=False)
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
+    threads: Annotated[int, typer.Option(help="Threads an operation may use.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where the table goes.")] = Path("latency.json"),
+) -> None:
+    """Measure what each operation of a space takes on this machine, for searches with `--latency` and 'latency_ms<=5'."""
+    from archwright.cli.latency import measure
+
+    measure(data, space, target, threads, out, console)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,6 +35,7 @@ def search(
     kind: str | None = None,
     objectives: str | Objective | Sequence[str | Objective] | None = None,
     constraints: str | Sequence[str | Constraint] = (),
+    latency: str | os.PathLike[str] | Mapping[str, float] | None = None,
     budget: str | float | Budget = "10m",
     fidelity: Fidelity | None = None,
     signature: Signature | None = None,
@@ -60,6 +61,7 @@ def search(
         kind: ``"classification"`` or ``"regression"``; default: found out from the target.
         objectives: What matters, the most important first: ``"accuracy"``, ``["accuracy", "min:params"]``.
         constraints: Bounds: ``"params<=200k"``.
+        latency: A table of what operations take on the device (``archwright latency``), which gives the metric ``latency_ms``.
         budget: ``"2m"``, ``"50 trials"``, ``"200 epochs"`` or a combination; time includes the final training and test.
         fidelity: Full fidelity of a trial; default: from the budget and the measured speed.
         signature: Input shapes and output sizes, where there is no data set.
@@ -92,12 +94,14 @@ def search(
             f"Got a budget of epochs, but {evaluator_name} trains nothing; expected time, trials or both."
         )
     chosen_space = setup.resolve_space(space, task)
-    goals = setup.resolve_objectives(objectives, task, measured)
-    bounds = setup.resolve_constraints(constraints, task, measured)
+    goals = setup.resolve_objectives(objectives, task, measured, latency is not None)
+    bounds = setup.resolve_constraints(constraints, task, measured, latency is not None)
     get_strategy(strategy, **(options or {}))
     default = 1 if own else setup.default_workers()
     parallel = setup.resolve_workers(default if workers is None else workers)
     notes: dict[str, Any] = {"baseline": baseline}
+    if latency is not None:
+        notes["latency"] = setup.resolve_latency(latency, chosen_space, setup.signature_of(task, signature))
     place = Store(store)
     plan: dict[str, Any] = {}
     if not own and task is not None:

@@ -9,7 +9,7 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,9 +18,12 @@ import numpy as np
 from archwright.engine import one_shot
 from archwright.engine.clock import Ending, Pace
 from archwright.errors import ArchwrightError, BudgetError, EvaluationError, SpaceError, StrategyError
+from archwright.graph.latency import read_table
 from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature, Trial
 from archwright.problem import Space as SpaceLike
-from archwright.space import get_space
+from archwright.problem.problem import LATENCY
+from archwright.space import Space, get_space
+from archwright.space.covering import covering
 from archwright.strategies import get_strategy
 
 if TYPE_CHECKING:
@@ -108,6 +111,7 @@ def resolve_objectives(
     objectives: str | Objective | Sequence[str | Objective] | None,
     task: Task | None,
     measured: Sequence[str] | None = None,
+    table: bool = False,
 ) -> tuple[Objective, ...]:
     """Objectives as written, or the default; unknown metrics are refused.
 
@@ -115,6 +119,7 @@ def resolve_objectives(
         objectives: As the user wrote them.
         task: The data.
         measured: What the evaluator measures besides the costs, more being better, where these are not the metrics of the task.
+        table: Whether there is a latency table.
     """
     if objectives is None and measured:
         return (Objective(measured[0]),)
@@ -125,29 +130,57 @@ def resolve_objectives(
     if not parsed:
         raise BudgetError("Got an empty list of objectives; expected at least one, for example 'accuracy'.")
     if task is not None:
-        _check_metrics([objective.metric for objective in parsed], task, measured)
+        _check_metrics([objective.metric for objective in parsed], task, measured, table)
     return parsed
 
 
 def resolve_constraints(
-    constraints: str | Sequence[str | Constraint], task: Task | None, measured: Sequence[str] | None = None
+    constraints: str | Sequence[str | Constraint],
+    task: Task | None,
+    measured: Sequence[str] | None = None,
+    table: bool = False,
 ) -> tuple[Constraint, ...]:
     """Constraints as written; unknown metrics are refused."""
     listed = [constraints] if isinstance(constraints, str) else list(constraints)
     parsed = tuple(Constraint.parse(item) if isinstance(item, str) else item for item in listed)
     if task is not None:
-        _check_metrics([constraint.metric for constraint in parsed], task, measured)
+        _check_metrics([constraint.metric for constraint in parsed], task, measured, table)
     return parsed
 
 
-def _check_metrics(names: list[str], task: Task, measured: Sequence[str] | None) -> None:
+def _check_metrics(names: list[str], task: Task, measured: Sequence[str] | None, table: bool) -> None:
     from archwright.errors import closest
 
     who = "the evaluator" if measured else f"a {task.kind} task"
-    known = (*(measured or (*task.metrics, "loss")), *COSTS)
+    known = (*(measured or (*task.metrics, "loss")), *COSTS, *([LATENCY] if table else []))
     for name in names:
+        if name == LATENCY and not table:
+            raise BudgetError(
+                f"Got the metric {LATENCY!r} without a latency table; expected one, see `archwright latency --help`."
+            )
         if name not in known:
             raise BudgetError(f"Got the metric {name!r}, which {who} does not measure. {closest(name, known)}")
+
+
+def resolve_latency(
+    latency: str | os.PathLike[str] | Mapping[str, float] | None, space: SpaceLike, signature: Signature
+) -> dict[str, float]:
+    """The entries of a latency table, checked against the space: every option of every choice is looked up once.
+
+    Raises:
+        GraphError: Where the file is no table, or it misses an operation; names it and its place.
+    """
+    if latency is None:
+        return {}
+    entries = dict(latency) if isinstance(latency, Mapping) else read_table(latency)
+    rng = np.random.default_rng(0)
+    for architecture in covering(space, rng) if isinstance(space, Space) else [space.sample(rng) for _ in range(64)]:
+        try:
+            graph = space.graph(architecture, signature)
+        except ArchwrightError:
+            continue
+        graph.latency(entries)  # type: ignore[attr-defined]
+    return entries
 
 
 def choose_fidelity(

@@ -110,7 +110,11 @@ class Train:
                 deadline=None if seconds is None else started + float(seconds),
             )
             for epoch in epochs:
-                values = {"loss": epoch.loss, **cost.as_dict(), **_metrics(splits, measured.y, epoch)}
+                values = {
+                    "loss": epoch.loss,
+                    **problem.costs(proposal.architecture),
+                    **_metrics(splits, measured.y, epoch),
+                }
                 stored = {}
                 if epoch.last and self.keep:
                     stored["checkpoint"] = Artifacts(self.artifacts).put(state.to_bytes())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -75,6 +75,12 @@ class Graph:
             flops += cost.flops
             activation_bytes += cost.activation_bytes
         return Cost(params, flops, activation_bytes)
+
+    def latency(self, table: Mapping[str, float]) -> float:
+        """Milliseconds by a table; see :func:`archwright.graph.latency.latency`."""
+        from archwright.graph.latency import latency
+
+        return latency(self, table)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -7,12 +7,14 @@ import math
 from functools import cached_property, lru_cache
 from typing import Any
 
-from archwright.errors import ArchwrightError
+from archwright.errors import ArchwrightError, GraphError
 from archwright.problem.protocols import Cost, GraphLike, Space
 from archwright.problem.records import Architecture, Fidelity, Signature, Trial
 from archwright.problem.settings import Budget, Constraint, Objective
 
-_STATIC = frozenset(Cost.__struct_fields__)
+LATENCY = "latency_ms"
+"""The metric that a latency table gives."""
+_STATIC = frozenset({*Cost.__struct_fields__, LATENCY})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Problem:
         space: Where architectures come from.
         signature: Input shapes and output sizes of every network.
         objectives: What matters, the most important first.
-        constraints: Bounds every answer must satisfy. Those on costs (params, flops, activation_bytes) are known before training.
+        constraints: Bounds every answer must satisfy. Those on costs (params, flops, activation_bytes, latency_ms by a table) are known before training.
         budget: What may be spent.
         seed: One seed gives one search.
         fidelity: The full fidelity of the search; strategies may propose less.
@@ -57,12 +59,26 @@ class Problem:
         self.__dict__.update(state)
 
     def feasible(self, architecture: Architecture) -> bool:
-        """Whether the architecture satisfies every constraint that is known before training."""
+        """Whether the architecture satisfies every constraint that is known before training; one whose latency a table does not tell does not."""
         static = [constraint for constraint in self.constraints if constraint.metric in _STATIC]
         if not static:
             return True
-        costs = self.graph(architecture).cost.as_dict()
-        return all(constraint.holds(costs[constraint.metric]) for constraint in static)
+        try:
+            costs = self.costs(architecture)
+        except GraphError:
+            return False
+        return all(constraint.holds(costs[constraint.metric]) for constraint in static if constraint.metric in costs)
+
+    def costs(self, architecture: Architecture) -> dict[str, float]:
+        """What is known of a network before training: parameters, FLOPs, activation bytes; with a latency table (the setting ``latency``) its latency.
+
+        Raises:
+            ArchwrightError: Where the table misses an operation.
+        """
+        graph = self.graph(architecture)
+        table = self.settings.get("latency")
+        found: Any = graph
+        return graph.cost.as_dict() | ({LATENCY: found.latency(table)} if table else {})
 
     def score(self, trial: Trial) -> float | None:
         """The first objective's final value, more being better; ``None`` where there is none or a constraint is broken."""

@@ -9,7 +9,7 @@ from collections.abc import Collection
 import numpy as np
 
 from archwright.errors import StrategyError
-from archwright.problem import Architecture, Constraint, Cost, Problem, Trial
+from archwright.problem import Architecture, Constraint, Problem, Trial
 
 SAMPLE_TRIES = 1000
 MUTATE_TRIES = 50
@@ -106,10 +106,10 @@ def at_least(strategy: str, option: str, got: object, least: int) -> None:
 
 def _excluded(problem: Problem, rejected: list[Architecture]) -> str:
     """Says which constraint excludes how many of the rejected draws, and how close they came."""
-    costs = [problem.graph(architecture).cost.as_dict() for architecture in rejected]
+    costs = [problem.costs(architecture) for architecture in rejected]
     lines = []
     for constraint in problem.constraints:
-        if constraint.metric in Cost.__struct_fields__:
+        if costs and constraint.metric in costs[0]:
             values = [cost[constraint.metric] for cost in costs]
             satisfied = sum(constraint.holds(value) for value in values)
             seen = f"smallest {min(values):,.0f}" if constraint.relation == "<=" else f"largest {max(values):,.0f}"

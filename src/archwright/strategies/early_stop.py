@@ -167,7 +167,7 @@ def _known(problem: Problem, trial: Trial) -> tuple[float, ...]:
     objectives = [objective for objective in problem.objectives if objective.metric in STATIC]
     if not objectives:
         return ()
-    costs = problem.graph(trial.proposal.architecture).cost.as_dict()
+    costs = problem.costs(trial.proposal.architecture)
     return tuple(objective.score(costs[objective.metric]) for objective in objectives)
 
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,9 +21,10 @@ from archwright.graph.ops import get_op, load_block, op_from_name, op_name
 from archwright.graph.shapes import Call
 from archwright.problem import Architecture, Signature
 from archwright.space import Space
+from archwright.space.covering import covering
+from archwright.supernet.decided import decided_attributes
 from archwright.supernet.mixture import Entangled, Mix, Weights, mixture_graph
 from archwright.supernet.place import Cut, Key, Place, key_of, owner_of, shape_of, tensors
-from archwright.supernet.probes import decided_attributes, probes
 from archwright.supernet.sorting import sort_units
 
 Binding = tuple[dict[str, Any], str, str, Cut, tuple[tuple[str, tuple[int, ...], Tensor], ...]]
@@ -96,7 +98,7 @@ class Supernet(nn.Module):
         self._runs: OrderedDict[Any, _Run] = OrderedDict()
         self._shells: dict[tuple[Key, Any, Parts], tuple[nn.Module, list[Binding]]] = {}
         self._check_elastic()
-        for architecture in probes(space, seed):
+        for architecture in covering(space, np.random.default_rng([seed, 0x5FE7])):
             try:
                 graph = space.graph(architecture, signature)
             except ArchwrightError:

@@ -92,7 +92,7 @@ def first(space: Space, seed: int) -> Iterator[Any]:
 @pytest.mark.parametrize("name", ["uniform", "fair", "sandwich", "controller", "gdas", "darts", "smash"])
 def test_resuming_a_supernet_that_grew(share: Make, rows: Data, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Which finds at its beginning room for one architecture only."""
-    monkeypatch.setattr("archwright.supernet.supernet.probes", first)
+    monkeypatch.setattr("archwright.supernet.supernet.covering", first)
     space = get_space("layers", layers=3, filters=(4, 8), sizes=(1, 3))
     versions = []
 
@@ -109,7 +109,7 @@ def test_resuming_a_supernet_that_grew(share: Make, rows: Data, monkeypatch: pyt
 def test_resuming_where_kernels_were_not_foreseen(
     share: Make, rows: Data, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("archwright.supernet.supernet.probes", first)
+    monkeypatch.setattr("archwright.supernet.supernet.covering", first)
     space = get_space("mobilenet", depths=(2, 2, 2), widths=(4, 8, 8), stem=(8, 4), head=8, kernels=(3, 5, 7))
     check_resumed(lambda: share(PICKERS[name](), space), *rows(48), epochs=3)
 

@@ -190,8 +190,9 @@ class OneShot:
             )
         shared = _trained(self, problem, digest)
         values = self._measure(shared, proposal.architecture, splits_at(self.data), problem.seed)
-        cost = problem.graph(proposal.architecture).cost
-        return Measurement(values | cost.as_dict(), 0, time.monotonic() - started, {}, {"weights": "shared"})
+        return Measurement(
+            values | problem.costs(proposal.architecture), 0, time.monotonic() - started, {}, {"weights": "shared"}
+        )
 
     def _artifact(self, digest: str) -> bytes:
         try:

@@ -83,7 +83,7 @@ class ZeroCost:
         from archwright.graph.module import build
 
         graph: Graph = problem.graph(proposal.architecture)  # type: ignore[assignment]
-        costs = graph.cost.as_dict()
+        costs = problem.costs(proposal.architecture)
         check_memory(graph.cost, self.batch)
         if self.score in costs:
             return costs
