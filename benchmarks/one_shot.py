@@ -4,7 +4,7 @@ Each search has the same time, its final training and test included. A row says:
 difference to random search and whether its interval is above zero, the derived network trained on its own against the mean and the best of random networks
 trained alike (the audit's control), Kendall's tau of shared and own scores, operations without weights in the derived network, and the cost.
 
-    python benchmarks/one_shot.py fashion-mnist nas-bench-201 --budget 4m --seeds 3 --store /tmp/one-shot
+    python benchmarks/one_shot.py fashion-mnist nas-bench-201 --budget 4m --seeds 3 --store one-shot-runs
 
 Searches that the store holds are not run again. `nas-bench-201` is the small one: 8 channels, one cell a stage.
 """

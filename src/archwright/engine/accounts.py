@@ -6,11 +6,8 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping
 
-from archwright.explain import SUPERNET, fidelity, purpose
+from archwright.explain import SCORED, SUPERNET, fidelity, purpose
 from archwright.problem import Problem, Proposal, Trial
-
-SCORED = 1e-3
-"""Share of the data below which a trial is no training but a score with shared weights."""
 
 
 class Accounts:

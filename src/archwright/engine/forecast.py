@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from archwright.engine.accounts import SCORED
-from archwright.explain import fidelity, ranking
+from archwright.explain import SCORED, fidelity, ranking
 from archwright.problem import Problem, Trial
 from archwright.strategies.prospect import error, prospect
 

@@ -17,6 +17,8 @@ SUPERNET: Final = "supernet"
 ALONE: Final = "alone"
 AUDIT: Final = "audit"
 Purpose = Literal["search", "baseline", "final", "supernet", "alone", "audit"]
+SCORED: Final = 1e-3
+"""Share of the data below which a trial is no training but a score with shared weights."""
 OWN: Final = (FINAL, SUPERNET, AUDIT)
 """What is asked for by the search itself, for its own ends: no candidates."""
 
@@ -58,7 +60,7 @@ def trains(problem: Problem) -> bool:
 def training(trial: Trial, problem: Problem) -> str:
     """What a trial was trained with, for people; empty where it was not trained."""
     trained = trains(problem) or purpose(trial) in (FINAL, ALONE) or problem.settings.get("one_shot")
-    return show_fidelity(fidelity(trial, problem)) if trained and fidelity(trial, problem).share > 0.001 else ""
+    return show_fidelity(fidelity(trial, problem)) if trained and fidelity(trial, problem).share > SCORED else ""
 
 
 def metric_value(trial: Trial, problem: Problem) -> float | None:

@@ -63,6 +63,7 @@ class Problem:
         static = [constraint for constraint in self.constraints if constraint.metric in _STATIC]
         if not static:
             return True
+        self.graph(architecture)  # a network that cannot be is an error, a latency that is not known is not
         try:
             costs = self.costs(architecture)
         except GraphError:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from archwright.errors import SupernetError, closest
 
 Term = tuple[str, tuple[int, ...], bool]
 """A factor: the weights of these options of a choice together, or, where true, one less them."""
@@ -99,3 +102,22 @@ def weight_of(term: Term, weights: Weights) -> Tensor:
     for value in values[1:]:
         total = total + value
     return 1.0 - total if negated else total
+
+
+def listed(address: str, given: Any, counts: Mapping[str, int]) -> Sequence[Tensor | None]:
+    """The weights of a choice's options, one by one."""
+    if address.endswith(":edges"):
+        return list(given.unbind())
+    if address not in counts:
+        raise SupernetError(f"Got weights for {address!r}, which is no choice of the space. {closest(address, counts)}")
+    values = list(given.unbind()) if isinstance(given, Tensor) else list(given)
+    if len(values) != counts[address]:
+        raise SupernetError(f"Got {len(values)} weights for the choice {address!r}; expected {counts[address]}.")
+    return [value if value is None or isinstance(value, Tensor) else torch.tensor(float(value)) for value in values]
+
+
+def expected(weights: Sequence[Tensor | None], options: tuple[int, ...], mask: Tensor) -> Tensor:
+    """The weighted sum of the options' masks."""
+    values = [weights[option] for option in options]
+    chosen = torch.stack([value if value is not None else torch.zeros(()) for value in values])
+    return (chosen.view(-1, *[1] * (mask.dim() - 1)) * mask).sum(0)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archwright.errors import ArchwrightError, SupernetError, closest
+from archwright.errors import ArchwrightError, SupernetError
 from archwright.graph.graph import Graph, Node, Parts, as_tuples
 from archwright.graph.measure import make_block, meta_block
 from archwright.graph.module import Network, build, seeded
@@ -22,7 +22,8 @@ from archwright.graph.shapes import Call
 from archwright.problem import Architecture, Signature
 from archwright.space import Space
 from archwright.space.covering import covering
-from archwright.supernet.decided import decided_attributes
+from archwright.supernet.elastic import check_elastic
+from archwright.supernet.mixing import expected, listed
 from archwright.supernet.mixture import Entangled, Mix, Weights, mixture_graph
 from archwright.supernet.place import Cut, Key, Place, key_of, owner_of, shape_of, tensors
 from archwright.supernet.sorting import sort_units
@@ -97,7 +98,7 @@ class Supernet(nn.Module):
         self._places: dict[Key, Place] = {}
         self._runs: OrderedDict[Any, _Run] = OrderedDict()
         self._shells: dict[tuple[Key, Any, Parts], tuple[nn.Module, list[Binding]]] = {}
-        self._check_elastic()
+        check_elastic(space, self.elastic)
         for architecture in covering(space, np.random.default_rng([seed, 0x5FE7])):
             try:
                 graph = space.graph(architecture, signature)
@@ -107,15 +108,6 @@ class Supernet(nn.Module):
                 self._meet(node, _parts(graph, index))
         for key, place in self._places.items():
             self._build(key, place)
-
-    def _check_elastic(self) -> None:
-        for address, op, attribute in decided_attributes(self.space.expression):
-            able = op.elastic
-            if self.elastic is not None and attribute in self.elastic and attribute not in able:
-                raise SupernetError(
-                    f"At {address or 'the start'}: the attribute {attribute!r} of the operation {op.name!r} is a choice whose settings cannot share weights; "
-                    f"expected {' or '.join(able) or 'none of its attributes'}. Leave {attribute!r} out of `elastic`, which keeps its settings apart."
-                )
 
     def _meet(self, node: Node, parts: Parts) -> tuple[Key, Place, bool]:
         """The place of a node, with room for it; and whether that is new or grew."""
@@ -171,7 +163,7 @@ class Supernet(nn.Module):
             for holder, leaf, name, cut, mixed in bindings:
                 value = place.part(whole[name], cut)
                 for address, options, mask in mixed:
-                    value = value * _expected(weights[address], options, mask)  # type: ignore[index]
+                    value = value * expected(weights[address], options, mask)  # type: ignore[index]
                 holder[leaf] = value
         for block in run.network.children():
             if block.training != self.training:
@@ -219,7 +211,7 @@ class Supernet(nn.Module):
         if not isinstance(how, Architecture):
             fixed = {address: int(given) for address, given in how.items() if isinstance(given, int)}
             weights = {
-                address: _listed(address, given, self.counts) for address, given in how.items() if address not in fixed
+                address: listed(address, given, self.counts) for address, given in how.items() if address not in fixed
             }
             chosen = {
                 address: tuple((active or {}).get(address, (i for i, value in enumerate(given) if value is not None)))
@@ -402,22 +394,3 @@ def _has_state(call: Call) -> bool:
 
 def _parts(graph: Graph, index: int) -> Parts:
     return graph.parts[index] if graph.parts else ()
-
-
-def _listed(address: str, given: Any, counts: Mapping[str, int]) -> Sequence[Tensor | None]:
-    """The weights of a choice's options, one by one."""
-    if address.endswith(":edges"):
-        return list(given.unbind())
-    if address not in counts:
-        raise SupernetError(f"Got weights for {address!r}, which is no choice of the space. {closest(address, counts)}")
-    values = list(given.unbind()) if isinstance(given, Tensor) else list(given)
-    if len(values) != counts[address]:
-        raise SupernetError(f"Got {len(values)} weights for the choice {address!r}; expected {counts[address]}.")
-    return [value if value is None or isinstance(value, Tensor) else torch.tensor(float(value)) for value in values]
-
-
-def _expected(weights: Sequence[Tensor | None], options: tuple[int, ...], mask: Tensor) -> Tensor:
-    """The weighted sum of the options' masks."""
-    values = [weights[option] for option in options]
-    chosen = torch.stack([value if value is not None else torch.zeros(()) for value in values])
-    return (chosen.view(-1, *[1] * (mask.dim() - 1)) * mask).sum(0)
