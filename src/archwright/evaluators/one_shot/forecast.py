@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from archwright.errors import EvaluationError, SupernetError
+from archwright.evaluators.batches import Batches
 from archwright.evaluators.one_shot.evaluator import OneShot
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.evaluators.threads import using_threads
@@ -49,7 +50,8 @@ def forecast(space: Any, task: Task, evaluator: OneShot, seed: int) -> dict[str,
     recipe = evaluator.recipe(len(task.train))
     net = Supernet(space, task.signature, seed=seed, transforms=picker.transforms, partial=picker.partial)
     shared = Shared(net, picker, recipe, task.kind, seed)
-    x, y = torch.from_numpy(task.train.x[: recipe.batch_size]), torch.from_numpy(task.train.y[: recipe.batch_size])
+    y = torch.from_numpy(task.train.y[: recipe.batch_size])
+    x = Batches(torch.from_numpy(task.train.x), recipe, channels_last=True).take(torch.arange(len(y)))
     small = max(2, len(x) // 8)
     with using_threads(1):
         kept = predicted_bytes(shared, (x, y))

@@ -61,7 +61,7 @@ def score_path(
     Raises:
         EvaluationError: Where the outputs are not finite.
     """
-    network = net.extract(architecture)
+    network = net.extract(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     calibrate(network, torch.from_numpy(splits.train.x[rows]), recipe.batch_size)
     outputs = predict(network, valid.x)
     if not np.isfinite(outputs).all():

@@ -167,7 +167,7 @@ class Shared:
             EvaluationError: Where the loss is not finite.
         """
         own, held = (torch.from_numpy(rows) for rows in self.split(len(y)))
-        batches = Batches(x, self.recipe, channels_last=False)
+        batches = Batches(x, self.recipe, channels_last=True)
         seen = held if len(held) else own
         self.rows = lambda count: (batches.take(seen[:count]), y.index_select(0, seen[:count]))
         while not self.ended and self.number < epochs:
