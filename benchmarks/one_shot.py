@@ -4,7 +4,7 @@ Each search has the same time, its final training and test included. A row says:
 difference to random search and whether its interval is above zero, the derived network trained on its own against the mean and the best of random networks
 trained alike (the audit's control), Kendall's tau of shared and own scores, operations without weights in the derived network, and the cost.
 
-    python benchmarks/one_shot.py fashion-mnist nas-bench-201 --budget 4m --seeds 3 --store one-shot-runs
+    python benchmarks/one_shot.py fashion-mnist nas-bench-201 --size 14 --workers 1 --budget 2m --seeds 3 --store one-shot-runs
 
 Searches that the store holds are not run again. `nas-bench-201` is the small one: 8 channels, one cell a stage.
 """
@@ -44,13 +44,14 @@ METHODS: dict[str, dict[str, Any]] = {
 
 def run(method: str, seed: int, asked: argparse.Namespace) -> aw.Result:
     """A search, or the record of one."""
-    name = f"{asked.data}-{asked.space}-{method.replace(' ', '').replace('+', '-')}-{asked.budget}-seed{seed}"
+    task = aw.load_task(asked.data, image_size=asked.size)
+    name = f"{asked.data}{asked.size or ''}-{asked.space}-{method.replace(' ', '').replace('+', '-')}-{asked.budget}-seed{seed}"
     known = {found.name for found in Store(asked.store).ledger.runs()}
     if name in known:
         found = open_run(name, store=asked.store)
-        return found if found.ended is not None else aw.resume(name, store=asked.store, progress="none")
+        return found if found.ended is not None else aw.resume(name, data=task, store=asked.store, progress="none")
     settings = {**METHODS[method], "budget": asked.budget, "seed": seed, "baseline": 0.0, "workers": asked.workers}
-    return aw.search(asked.data, space=SPACES[asked.space](), name=name, store=asked.store, progress="none", **settings)
+    return aw.search(task, space=SPACES[asked.space](), name=name, store=asked.store, progress="none", **settings)
 
 
 def facts(result: aw.Result) -> dict[str, float]:
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", default="4m")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--size", type=int, help="Pixels of the images' side, where they are to be made smaller.")
     parser.add_argument("--store", type=Path, default=Path("one-shot-runs"))
     asked = parser.parse_args()
     methods = [

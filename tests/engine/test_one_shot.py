@@ -11,7 +11,7 @@ import archwright as aw
 from archwright.engine import one_shot
 from archwright.errors import ArchwrightError, BudgetError, StrategyError, SupernetError
 from archwright.evaluators.one_shot.evaluator import OneShot
-from archwright.explain import ALONE, AUDIT, BASELINE, SUPERNET, audit, purpose
+from archwright.explain import ALONE, AUDIT, BASELINE, FINAL, SUPERNET, audit, purpose
 from archwright.problem import Fidelity
 from archwright.space import OUTPUTS, chain, choice, op
 
@@ -212,6 +212,11 @@ def test_finalists_can_begin_with_their_shared_weights(tmp_path):
     own = [trial for trial in result.trials if purpose(trial) == ALONE and trial.status == "finished"]
     assert own
     assert all(trial.final.notes["inherited"] == {"from": "the shared weights"} for trial in own)
+
+
+def test_without_a_baseline_only_the_answer_is_trained_in_the_end(tmp_path):
+    finals = [trial for trial in search(tmp_path, baseline=0.0).trials if purpose(trial) == FINAL]
+    assert len(finals) == 1
 
 
 def test_the_plan_divides_the_time():

@@ -10,6 +10,10 @@ from archwright.tasks import builtin, list_tasks, load_task
 FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 
+def test_images_can_be_made_smaller():
+    assert load_task("digits", image_size=4).shape == (1, 4, 4)
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "shape", "outputs", "rows"),
     [

@@ -67,7 +67,7 @@ def search(
         signature: Input shapes and output sizes, where there is no data set.
         workers: Evaluations at once, each in a process of its own; 1 evaluates in this process. Default: one for each core.
         seed: One seed gives one search (on one worker, and a budget that is not time).
-        baseline: Share of the training spent on random architectures, as the control.
+        baseline: Share of the training spent on random architectures, as the control, the best of which is trained and tested beside the answer; 0 for none.
         name: Name of the run; default: from the data.
         store: Folder of the runs; default ``$ARCHWRIGHT_RUNS`` or ``archwright-runs``.
         progress: ``"auto"`` (live in terminals and notebooks, else lines), ``"live"``, ``"plain"``, ``"json"`` or ``"none"``.
@@ -116,7 +116,7 @@ def search(
         notes["trains"] = False
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
-        notes |= setup.timetable(limit.seconds, clock.spent, plan, setup.ending(task, final, after), parallel)
+        notes |= setup.timetable(limit.seconds, clock.spent, plan, setup.ending(task, final, after, baseline), parallel)
     if task is not None and getattr(about, "shares", False):
         fidelity = one_shot.SHARED
         shared = setup.shared_plan(chosen_space, task, about, full, plan | notes, parallel, seed)

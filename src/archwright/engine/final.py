@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def finalists(loop: Loop) -> list[Trial]:
-    """The search's best trial and the random baseline's best, the better one first, as the time left lets their networks be trained."""
+    """The search's best trial and (where there is to be a control) the random baseline's best, the better one first, as the time left lets their networks be trained."""
     problem, limit = loop.problem, loop.problem.budget.seconds
 
     def epochs(trial: Trial) -> float:
@@ -36,7 +36,8 @@ def finalists(loop: Loop) -> list[Trial]:
     best = [choose((trial for trial in trials if arm(trial) == who), problem, epochs) for who in ("search", BASELINE)]
     found = [trial for trial in best if trial is not None]
     chosen = choose(found, problem, epochs)
-    return sorted(found, key=lambda trial: trial is not chosen)
+    ranked = sorted(found, key=lambda trial: trial is not chosen)
+    return ranked[: max(1, loop.ending.finalists)]
 
 
 def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None:

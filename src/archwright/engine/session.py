@@ -71,7 +71,7 @@ def run_session(
             events=events,
             clock=clock,
             baseline=settings.baseline,
-            ending=setup.ending(None if own else task, settings.final, settings.after),
+            ending=setup.ending(None if own else task, settings.final, settings.after, settings.baseline),
             has_artifact=place.artifacts(name).__contains__,
             course=_course(settings, place.artifacts(name)),
             inherits=getattr(evaluator, "inherits", False),

@@ -43,8 +43,6 @@ LEAST_TRIALS = 16
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
 """What starting the workers is expected to take."""
-FINALISTS = 2
-"""The best network of the search, and that of the random baseline."""
 COSTS = ("params", "flops", "activation_bytes")
 
 
@@ -261,14 +259,15 @@ def _epochs(samples: int, rows: int) -> int:
     return min(EPOCHS[1], max(EPOCHS[0], round(samples / rows)))
 
 
-def ending(task: Task | None, fidelity: Fidelity, after: float) -> Ending:
+def ending(task: Task | None, fidelity: Fidelity, after: float, baseline: float) -> Ending:
     """What a search on a task ends with: nothing, where there is none."""
     if task is None:
         return Ending()
     from archwright.evaluators.train import MIN_VALID
 
     train, valid = len(task.train), len(task.valid)
-    return Ending(FINALISTS, fidelity, (train + valid) / train, min(valid, MIN_VALID), len(task.test), after)
+    finalists = 2 if baseline else 1
+    return Ending(finalists, fidelity, (train + valid) / train, min(valid, MIN_VALID), len(task.test), after)
 
 
 def timed(problem: Problem, task: Task) -> Callable[[Trial], Pace]:

@@ -35,12 +35,12 @@ _FASHION_FILES = {
 }
 
 
-def digits() -> Raw:
+def digits(image_size: int | None = None) -> Raw:
     """1,797 handwritten digits of 8 x 8 pixels (scikit-learn)."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    raw = from_arrays([(data.images.astype(np.uint8), data.target, UNASSIGNED)], "digits", None)
+    raw = from_arrays([(data.images.astype(np.uint8), data.target, UNASSIGNED)], "digits", image_size)
     raw.record["scale"] = 16.0
     raw.augment = ("crop",)
     return raw
@@ -58,22 +58,22 @@ def _table(name: str, loader: str) -> Raw:
     return raw
 
 
-def breast_cancer() -> Raw:
+def breast_cancer(image_size: int | None = None) -> Raw:
     """569 tumours, 30 measurements, 2 classes (scikit-learn)."""
     return _table("breast-cancer", "load_breast_cancer")
 
 
-def wine() -> Raw:
+def wine(image_size: int | None = None) -> Raw:
     """178 wines, 13 measurements, 3 growers (scikit-learn)."""
     return _table("wine", "load_wine")
 
 
-def diabetes() -> Raw:
+def diabetes(image_size: int | None = None) -> Raw:
     """442 patients, 10 measurements; how far the disease went in a year (scikit-learn)."""
     return dataclasses.replace(_table("diabetes", "load_diabetes"), kind="regression")
 
 
-def fashion_mnist() -> Raw:
+def fashion_mnist(image_size: int | None = None) -> Raw:
     """70,000 pictures of clothes of 28 x 28 pixels, 10 classes (idx files).
 
     Raises:
@@ -84,7 +84,7 @@ def fashion_mnist() -> Raw:
         (read_idx(_idx(folder, images)), read_idx(_idx(folder, labels)), code)
         for images, labels, code in _FASHION_FILES.values()
     ]
-    raw = from_arrays(pieces, _FASHION, None)
+    raw = from_arrays(pieces, _FASHION, image_size)
     raw.classes, raw.augment = _FASHION_CLASSES, ("crop", "flip")
     return raw
 
@@ -130,7 +130,7 @@ def read_idx(path: Path) -> np.ndarray:
     return values.reshape(shape)
 
 
-BUILT_IN: dict[str, Callable[[], Raw]] = {
+BUILT_IN: dict[str, Callable[[int | None], Raw]] = {
     "digits": digits,
     "breast-cancer": breast_cancer,
     "wine": wine,

@@ -77,7 +77,7 @@ def _read(source: Any, target: str | None, image_size: int | None) -> Raw:
             f"Got a {type(source).__name__}; expected the name of a data set, a path, (x, y) or a DataFrame."
         )
     if isinstance(source, str) and source in BUILT_IN:
-        return BUILT_IN[source]()
+        return BUILT_IN[source](image_size)
     if isinstance(source, str) and source.startswith("hf:"):
         from archwright.tasks.hub import hub
 
