@@ -419,7 +419,7 @@ def test_edges_are_kept_by_their_own_numbers_too(share: Make) -> None:
 def test_everything_is_settled_by_the_end(share: Make, rows: Data, epochs: int) -> None:
     picker = DartsPt(rows=8)
     shared = share(picker)
-    counts = [len(picker.settled) for _ in shared.train(*rows(32), epochs)]
+    counts = [len(picker.settled) for _ in shared.train(*rows(96 * epochs), epochs)]
     assert picker.settled.keys() == shared.net.counts.keys()
     assert counts == sorted(counts)
     assert all(0 <= option < 5 for option in picker.settled.values())
@@ -428,6 +428,22 @@ def test_everything_is_settled_by_the_end(share: Make, rows: Data, epochs: int) 
         assert 0 < counts[2] < counts[3] < counts[4]
     derived = picker.derive(shared)[0]
     assert derived.as_dict() == picker.settled
+
+
+def test_an_early_stop_goes_back_to_before_the_collapse(share: Make, rows: Data) -> None:
+    picker = Darts(early=True)
+    shared, batch = share(picker), rows()
+    shared.progress = 0.5
+    picker.learn(shared, batch, batch)
+    sound = {address: alpha.detach().clone() for address, alpha in picker.alphas.items()}
+    for alpha in picker.alphas.values():
+        alpha.data[1] += 9.0
+    assert not picker.stopped
+    for _ in range(2):
+        shared.progress += 0.1
+        picker.learn(shared, batch, batch)
+        assert picker.stopped
+        assert all((alpha - sound[address]).abs().max() < 0.01 for address, alpha in picker.alphas.items())
 
 
 def test_everything_is_settled_where_time_ends_the_training(share: Make, rows: Data, vectors: Space) -> None:
@@ -452,7 +468,7 @@ def test_the_option_whose_removal_hurts_most_is_kept(share: Make, rows: Data, ve
             shared.loss(path, (x, y)).backward()
             shared.optimizer.step(0.1)
         shared.rows = lambda count: (x[:count], y[:count])  # noqa: B023
-        shared.progress, shared.number = 1.0, 1
+        shared.progress, shared.ended = 1.0, True
         picker.epoch(shared)
         assert vectors.fill(lambda address, _: picker.settled[address]) == path  # noqa: B023
 

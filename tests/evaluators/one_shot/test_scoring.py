@@ -85,7 +85,7 @@ def test_options_in_brackets() -> None:
     assert evaluator.make_picker().hot == 5  # type: ignore[attr-defined]
     assert evaluator.recipe(10_000).batch_size == 8
     assert OneShot("", "uniform").recipe(1000).batch_size == 16
-    assert OneShot("", "uniform").recipe(100_000).batch_size == 64
+    assert OneShot("", "uniform").recipe(100_000).batch_size == 32
 
 
 @pytest.mark.parametrize(

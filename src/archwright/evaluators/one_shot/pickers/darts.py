@@ -12,6 +12,11 @@ from archwright.evaluators.one_shot.picker import Batch, Gradient
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.space.weightless import weightless
 
+LOOKS = 40
+"""How often in a training it is looked whether the search collapses."""
+SETTLED = 0.1
+"""Share of the training before which the numbers say little."""
+
 
 @dataclasses.dataclass(eq=False)
 class Darts(Gradient):
@@ -31,15 +36,13 @@ class Darts(Gradient):
     def begin(self, shared: Shared) -> None:
         """Numbers close to zero."""
         super().begin(shared)
-        self.stopped = False
+        self.stopped, self.looks = False, 0
         self.sound = {address: alpha.detach().clone() for address, alpha in self.alphas.items()}
 
-    def epoch(self, shared: Shared) -> None:
-        """Looks whether the search collapses."""
-        if not self.early or self.stopped:
-            return
+    def _look(self, shared: Shared) -> None:
+        """Looks whether the search collapses, and if so goes back to the numbers of the look before."""
         found = weightless(shared.net.space, super().derive(shared)[0])
-        self.stopped = found is not None and found.collapsed
+        self.stopped = found is not None and found.collapsed and shared.progress >= SETTLED
         with torch.no_grad():
             for address, alpha in self.alphas.items():
                 if self.stopped:
@@ -50,17 +53,20 @@ class Darts(Gradient):
     def state(self) -> dict[str, Tensor]:
         """Numbers, moments, and the numbers to fall back on."""
         more = {f"sound:{address}": value for address, value in self.sound.items()} if self.early else {}
-        return super().state() | more | {"stopped": torch.tensor(float(self.stopped))}
+        return super().state() | more | {"stopped": torch.tensor([float(self.stopped), float(self.looks)])}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Takes them over."""
         super().load(state)
-        self.stopped = bool(state["stopped"])
+        self.stopped, self.looks = bool(state["stopped"][0]), int(state["stopped"][1])
         if self.early:
             self.sound = {address: state[f"sound:{address}"].clone() for address in self.alphas}
 
     def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
         """Moves the numbers along the gradient of the held-out loss."""
+        if self.early and not self.stopped and shared.progress * LOOKS >= self.looks + 1:
+            self.looks = int(shared.progress * LOOKS)
+            self._look(shared)
         if self.stopped:
             return
         if self.order == 1:

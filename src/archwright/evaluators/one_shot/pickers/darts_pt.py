@@ -21,8 +21,8 @@ from archwright.problem import Architecture
 class DartsPt(Darts):
     """DARTS that settles choice by choice on the option without which the supernet does worst (DARTS+PT: Wang et al. 2021, arXiv 2108.04392).
 
-    In the last part of the training some choices are settled after each epoch, in random order; the supernet trains on with those that are left open.
-    What the nodes of a dag read is settled last, by the edges without which it does worst.
+    In the last part of the training the choices are settled one after another at even distances, in random order; the supernet trains on with those that
+    are left open. What the nodes of a dag read is settled last, by the edges without which it does worst.
 
     Attributes:
         start: Share of the training after which choices are settled.
@@ -36,29 +36,28 @@ class DartsPt(Darts):
         """Nothing is settled."""
         super().begin(shared)
         self.settled: dict[str, int] = {}
+        choices = [address for address in shared.net.counts if address not in shared.edges]
+        np.random.default_rng([shared.seed, 0xD]).shuffle(choices)
+        self.queue: list[str] = [*choices, *(address for address in shared.net.counts if address in shared.edges)]
 
     def pick(self, shared: Shared) -> Any:
         """The mixture of the options that are left."""
         return self.probabilities() | self.settled
 
     def learn(self, shared: Shared, train: Batch, held: Batch) -> None:
-        """Moves the numbers until the first choice is settled."""
+        """Moves the numbers until the first choice is settled, and settles those that are due."""
         if not self.settled:
             super().learn(shared, train, held)
+        passed = (shared.progress - self.start) / (1 - self.start) if self.start < 1 else 0.0
+        self._settle(shared, math.floor(passed * (len(self.queue) + 1)))
 
     def epoch(self, shared: Shared) -> None:
-        """Settles as many choices as are due."""
-        if shared.progress < self.start and not shared.ended:
-            return
-        order = [address for address in shared.net.counts if address not in self.settled]
-        choices = [address for address in order if address not in shared.edges]
-        shared.rng.shuffle(choices)
-        reads = [address for address in order if address in shared.edges]
-        left = (
-            0.0 if shared.progress >= 1 - 1e-9 else (1 - shared.progress) / max(shared.progress / shared.number, 1e-9)
-        )
-        due = math.ceil(len(order) / (left + 1))
-        for address in [*choices, *reads][: len(order) if shared.ended else due]:
+        """At the end settles what few steps left open."""
+        if shared.ended:
+            self._settle(shared, len(self.queue))
+
+    def _settle(self, shared: Shared, due: int) -> None:
+        for address in self.queue[len(self.settled) : max(due, 0)]:
             self.settled[address] = (
                 self._read(shared, address) if address in shared.edges else self._option(shared, address)
             )
