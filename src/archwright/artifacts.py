@@ -88,6 +88,11 @@ class Artifacts:
     def __contains__(self, digest: str) -> bool:
         return self.path(digest).exists()
 
+    def remove(self, digest: str) -> None:
+        """Deletes an artifact that is needed no more; one that is gone already is no error."""
+        with suppress(OSError):
+            self.path(digest).unlink(missing_ok=True)
+
     def keep_only(self, digests: Iterable[str], *, older: float = 0.0) -> int:
         """Deletes every other artifact and leftovers of interrupted writes; returns the bytes freed.
 

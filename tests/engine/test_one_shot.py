@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import archwright as aw
-from archwright.engine import one_shot
+from archwright.artifacts import Artifacts
+from archwright.engine import Store, one_shot
 from archwright.errors import ArchwrightError, BudgetError, StrategyError, SupernetError
 from archwright.evaluators.one_shot.evaluator import OneShot
 from archwright.explain import ALONE, AUDIT, BASELINE, FINAL, SUPERNET, audit, purpose
@@ -212,6 +213,16 @@ def test_finalists_can_begin_with_their_shared_weights(tmp_path):
     own = [trial for trial in result.trials if purpose(trial) == ALONE and trial.status == "finished"]
     assert own
     assert all(trial.final.notes["inherited"] == {"from": "the shared weights"} for trial in own)
+
+
+def test_only_the_last_epochs_of_shared_weights_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(Artifacts, "keep_only", lambda *_: 0)
+    result = search(tmp_path, budget="1 trials")
+    folder = Store(tmp_path / "runs").artifacts("one")
+    (trained,) = (trial for trial in result.trials if purpose(trial) == SUPERNET)
+    left = [measured.artifacts[SUPERNET] in folder for measured in trained.measurements]
+    assert len(left) > one_shot.LATEST
+    assert left == [False] * (len(left) - one_shot.LATEST) + [True] * one_shot.LATEST
 
 
 def test_without_a_baseline_only_the_answer_is_trained_in_the_end(tmp_path):

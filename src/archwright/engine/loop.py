@@ -320,6 +320,8 @@ class Loop:
     def _record(self, update: Update) -> None:
         if update.kind == "measured":
             self._append("measured", update.trial, update.measurement)
+            if self._course is not None:
+                self._course.tidy(self.trials[update.trial])
             return
         payload: dict[str, Any] = {"seconds": update.seconds}
         if update.kind != "finished":

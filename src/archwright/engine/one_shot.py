@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from archwright.artifacts import Artifacts
 from archwright.explain import ALONE, AUDIT, BASELINE, SUPERNET, purpose, ranking
 from archwright.problem import Fidelity, Problem, Proposal, Trial
 from archwright.strategies import Random
@@ -25,6 +26,8 @@ SHARED = Fidelity(1, 1e-4)
 """Fidelity of a score with shared weights: below any training."""
 CONTROLS = 8
 """Random architectures trained on their own: the control, and the audit's sample."""
+LATEST = 2
+"""Epochs whose shared weights are kept while they are trained: the last, and one more, for a crash may forget that the last one ended."""
 FINALISTS = 4
 """Architectures trained on their own after the search with shared weights."""
 
@@ -83,12 +86,12 @@ class Course:
     Attributes:
         plan: How the search is divided.
         picker: The picker, as written.
-        has_artifact: Whether shared weights are still there.
+        artifacts: The run's weights.
     """
 
     plan: Plan
     picker: str
-    has_artifact: Callable[[str], bool]
+    artifacts: Artifacts
 
     def propose(self, loop: Loop, rng: np.random.Generator, ask: Callable[[], Proposal | None]) -> Proposal | None:
         """The next proposal; ``None`` for nothing until something that runs has ended."""
@@ -121,10 +124,17 @@ class Course:
                 return None
         return self._finalist(loop.problem, trials, weights)
 
+    def tidy(self, trial: Trial) -> None:
+        """After an epoch of the shared weights' training deletes what an epoch before the last two left."""
+        if purpose(trial) == SUPERNET and len(trial.measurements) > LATEST:
+            digest = trial.measurements[-1 - LATEST].artifacts.get(SUPERNET)
+            if digest is not None:
+                self.artifacts.remove(digest)
+
     def _weights(self, trial: Trial) -> str | None:
         """The shared weights that a finished training left."""
         digest = trial.final.artifacts.get(SUPERNET) if trial.status == "finished" and trial.final else None
-        return digest if digest is not None and self.has_artifact(digest) else None
+        return digest if digest is not None and digest in self.artifacts else None
 
     def _training(self, problem: Problem, rng: np.random.Generator) -> Proposal:
         drawn = Random().ask(None, problem, rng)  # type: ignore[arg-type]

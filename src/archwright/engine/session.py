@@ -129,7 +129,7 @@ def _course(settings: Settings, artifacts: Artifacts) -> Course | None:
     if "one_shot" not in settings.notes:
         return None
     plan = msgspec.convert({k: v for k, v in settings.notes["one_shot"].items() if k != "needs"}, Plan)
-    return Course(plan, settings.evaluator.partition(":")[2], artifacts.__contains__)
+    return Course(plan, settings.evaluator.partition(":")[2], artifacts)
 
 
 def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:
