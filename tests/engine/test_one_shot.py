@@ -232,9 +232,9 @@ def test_without_a_baseline_only_the_answer_is_trained_in_the_end(tmp_path):
 
 def test_the_plan_divides_the_time():
     found = one_shot.plan(60, Fidelity(40), 100.0, 1.0, 2)
-    assert found.seconds == 40.0
+    assert found.seconds == 50.0
     assert found.alone.cost == pytest.approx(5, abs=1)
-    assert one_shot.plan(60, Fidelity(40), 100.0, 1.0, 2, derives=True).seconds == 60.0
+    assert one_shot.plan(60, Fidelity(40), 100.0, 1.0, 2, derives=True).seconds == 65.0
     alone = one_shot.plan(60, Fidelity(40), 100.0, 1.0, 1)
     assert alone.seconds + 8 * alone.alone.cost <= 60
     assert one_shot.plan(60, Fidelity(40), None, None, 2) == one_shot.Plan(60, Fidelity(40))

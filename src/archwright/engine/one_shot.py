@@ -57,7 +57,7 @@ def plan(
 ) -> Plan:
     """The plan of a search.
 
-    Where time is limited, the shared weights have 40% of it (60% where their picker settles on architectures itself; on one worker three quarters of that),
+    Where time is limited, the shared weights have half of it (65% where their picker settles on architectures itself; on one worker four fifths of that),
     and each control as long as lets eight of them be trained beside or after. A finalist has as long as a control.
 
     Args:
@@ -70,8 +70,8 @@ def plan(
     """
     if search is None or pace is None:
         return Plan(epochs, full)
-    seconds = search * (0.6 if derives else 0.4) * (1.0 if workers > 1 else 0.75)
-    each = seconds * (workers - 1) / CONTROLS if workers > 1 else 0.25 * search / CONTROLS
+    seconds = search * (0.65 if derives else 0.5) * (1.0 if workers > 1 else 0.8)
+    each = seconds * (workers - 1) / CONTROLS if workers > 1 else 0.2 * search / CONTROLS
     total = max(each / max(pace, 1e-9), 0.02)
     count = max(2, min(full.epochs, math.floor(total)) if total >= 2 else 2)
     alone = Fidelity(count, round(min(1.0, max(0.01, total / count)), 3))

@@ -280,6 +280,18 @@ def test_option_costs_are_relative_flops(share: Make, cells: Space) -> None:
         assert float(np.mean(options)) == pytest.approx(1.0, abs=0.1)
 
 
+def test_option_costs_are_exact_where_costs_add_up(share: Make, cells: Space) -> None:
+    known = {address: np.arange(5.0) * (place + 1) for place, address in enumerate(share(Uniform()).net.counts)}
+    costs = share(
+        Uniform(), cost=lambda found: 100.0 + sum(known[address][option] for address, option in found.choices)
+    ).option_costs()
+    for address, options in costs.items():
+        own = (known[address] - known[address].mean()) / 142.0
+        assert np.diff(options) == pytest.approx(np.diff(own), rel=0.05)
+        ratio = np.diff(options) / np.diff(own)
+        assert np.ptp(ratio) < 1e-6
+
+
 def test_rewards_are_higher_for_better_outputs(share: Make, rows: Data, vectors: Space) -> None:
     shared = share(Uniform(), vectors, kind="regression")
     x, y = rows(20, (6,), "regression")

@@ -22,6 +22,7 @@ from archwright.evaluators.recipe import Recipe
 from archwright.evaluators.threads import using_threads
 from archwright.evaluators.train import FINAL, Train, splits_at
 from archwright.problem import Measurement, Problem, Proposal
+from archwright.problem.problem import LATENCY
 from archwright.space import Space
 from archwright.space.weightless import free_options
 from archwright.supernet import Supernet
@@ -110,7 +111,8 @@ class OneShot:
             transforms=picker.transforms,
             partial=picker.partial,
         )
-        return Shared(net, picker, self.recipe(len(splits.train)), splits.kind, problem.seed, problem.feasible)
+        cost = (lambda architecture: problem.costs(architecture)[LATENCY]) if problem.settings.get("latency") else None
+        return Shared(net, picker, self.recipe(len(splits.train)), splits.kind, problem.seed, problem.feasible, cost)
 
     def recipe(self, rows: int) -> Recipe:
         """How the shared weights are trained on so many rows."""

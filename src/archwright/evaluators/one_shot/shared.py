@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ class Shared:
         kind: ``"classification"`` or ``"regression"``.
         seed: Of paths, rows, augmentation and dropout; each epoch has its own streams.
         feasible: Whether an architecture satisfies the constraints; others are not drawn.
+        cost: What a network costs to run; default: FLOPs.
     """
 
     def __init__(
@@ -73,9 +75,11 @@ class Shared:
         kind: str,
         seed: int,
         feasible: Callable[[Architecture], bool] = lambda architecture: True,
+        cost: Callable[[Architecture], float] | None = None,
     ) -> None:
         self.net, self.picker, self.recipe, self.kind, self.seed = net, picker, recipe, kind, seed
         self.feasible = feasible
+        self.cost = cost or (lambda architecture: float(net.graph(architecture).cost.flops))
         self.optimizer = SharedSGD(net, recipe)
         self.criterion = criterion(kind, recipe)
         self.edges: dict[str, Edge] = edges_of(net.space)
@@ -113,34 +117,45 @@ class Shared:
         return -float(self.criterion(outputs, batch[1]))
 
     def extremes(self) -> tuple[Architecture, Architecture]:
-        """The feasible architectures with the fewest and the most FLOPs of a few hundred; among these are those of all first, all last, all cheap and all dear options."""
+        """The cheapest and the dearest feasible architecture of a few hundred; among these are those of all first, all last, all cheap and all dear options."""
         space, rng = self.net.space, np.random.default_rng([self.seed, 0xE])
         found = [space.fill(lambda _, count: count - 1), space.fill(lambda _, count: 0)]
         costs = self.option_costs()
         for best in (np.argmin, np.argmax):
             found.append(space.fill(lambda address, _, best=best: int(best(costs[address]))))  # type: ignore[misc]
-        found += [architecture for _ in range(EXTREMES) if self.feasible(architecture := space.sample(rng))]
-        kept = [architecture for architecture in found if self.feasible(architecture)] or [self.draw()]
-        return min(kept, key=self._flops), max(kept, key=self._flops)
+        found += [space.sample(rng) for _ in range(EXTREMES)]
+        kept = self._costs(found) or [(self.draw(), 0.0)]
+        return min(kept, key=lambda pair: pair[1])[0], max(kept, key=lambda pair: pair[1])[0]
 
-    def _flops(self, architecture: Architecture) -> int:
-        return self.net.graph(architecture).cost.flops
+    def _costs(self, architectures: Sequence[Architecture]) -> list[tuple[Architecture, float]]:
+        """The feasible ones with what they cost, where that is known."""
+        found = []
+        for architecture in architectures:
+            with contextlib.suppress(ArchwrightError):
+                if self.feasible(architecture):
+                    found.append((architecture, self.cost(architecture)))
+        return found
 
     def option_costs(self) -> dict[str, list[float]]:
-        """For each choice the mean FLOPs of architectures with each option, over the mean of all: 1 for an option of usual cost."""
+        """What each option of each choice adds to the cost of a network, over the mean cost: 1 for an option of usual cost.
+
+        The effects of a linear model of what random architectures cost, by least squares: exact where costs add up.
+        """
         rng = np.random.default_rng([self.seed, 0xC])
-        sums = {address: np.zeros((2, count)) for address, count in self.net.counts.items()}
-        flops = []
-        for _ in range(EXTREMES):
-            architecture = self.net.space.sample(rng)
-            flops.append(self._flops(architecture))
-            for address, option in architecture.choices:
-                sums[address][:, option] += flops[-1], 1.0
-        mean = float(np.mean(flops))
-        return {
-            address: [float(total / count / mean) if count else 1.0 for total, count in table.T]
-            for address, table in sums.items()
-        }
+        starts, columns = {}, 0
+        for address, count in self.net.counts.items():
+            starts[address], columns = columns, columns + count
+        known = self._costs([self.net.space.sample(rng) for _ in range(max(EXTREMES, 2 * columns))])
+        design, costs = np.zeros((len(known), columns)), np.array([cost for _, cost in known])
+        for row, (architecture, _) in zip(design, known):
+            row[[starts[address] + option for address, option in architecture.choices]] = 1.0
+        mean = max(float(costs.mean()), 1e-12) if known else 1.0
+        effects = np.linalg.lstsq(design, costs - mean, rcond=None)[0] / mean if known else np.zeros(columns)
+        found = {}
+        for address, start in starts.items():
+            own = effects[start : start + self.net.counts[address]]
+            found[address] = (1.0 + own - own.mean()).tolist()
+        return found
 
     def likeliest(self, chances: Mapping[str, NDArray[np.floating[Any]]], count: int = 1) -> list[Architecture]:
         """The most probable architectures that satisfy the constraints."""

@@ -23,7 +23,8 @@ class Proxyless(Gradient):
     Attributes:
         warmup: Share of the training in which the numbers stay.
         every: Steps of the weights for one of the numbers.
-        penalty: Weight of the expected FLOPs, over those of an even choice, in the loss of the numbers; 0 for none.
+        penalty: Weight of the expected cost in the loss of the numbers: latency where the search has a latency table, else FLOPs; over the mean of random
+            networks. 0 for none.
     """
 
     betas: ClassVar[tuple[float, float]] = (0.0, 0.999)
