@@ -242,7 +242,7 @@ def shared_plan(
     from archwright.evaluators.one_shot.forecast import forecast
 
     search, pace = notes.get("search_seconds"), notes.get("pace")
-    epochs = _epochs(FINAL_SAMPLES, len(task.train))
+    epochs = evaluator.own["epochs"] or _epochs(FINAL_SAMPLES, len(task.train))
     derives = evaluator.make_picker().derives
     made = one_shot.plan(epochs, full, search, pace["epoch"] if pace else None, workers, derives)
     settings: dict[str, Any] = msgspec.to_builtins(made)

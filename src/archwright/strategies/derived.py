@@ -82,9 +82,15 @@ class DartsPt(Derived):
 
 @dataclasses.dataclass(frozen=True)
 class PcDarts(Derived):
-    """DARTS on a quarter of the channels, with weights for edges (PC-DARTS). Xu et al. 2020, arXiv 1907.05737."""
+    """DARTS on some of the channels, with weights for edges (PC-DARTS). Xu et al. 2020, arXiv 1907.05737.
+
+    Attributes:
+        channels: One of how many channels the operations see.
+    """
 
     picker: ClassVar[str] = "pc-darts"
+
+    channels: int = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Proxyless(Derived):
     """Binary gates, two paths at a time (ProxylessNAS). Cai et al. 2019, arXiv 1812.00332.
 
     Attributes:
-        penalty: Weight of the expected FLOPs in the loss of the gates.
+        penalty: Weight of the expected latency (or without a latency table, FLOPs) in the loss of the gates.
     """
 
     picker: ClassVar[str] = "proxyless"

@@ -350,7 +350,7 @@ def channels() -> Space:
 def test_a_quarter_of_the_channels_passes_through_operations() -> None:
     space = channels()
     graph, _ = mixture_graph(
-        space._bound, {}, {"middle": (0, 1)}, {"middle": 2}, Signature(((1, 8, 8),), (3,)), partial=PcDarts.partial
+        space._bound, {}, {"middle": (0, 1)}, {"middle": 2}, Signature(((1, 8, 8),), (3,)), partial=PcDarts().partial
     )
     nodes = {node.op if isinstance(node.op, str) else node.op.__name__: node for _, node in graph.operations()}
     assert nodes["relu_conv_bn"].call.inputs == ((2, 8, 8),)

@@ -81,7 +81,7 @@ def test_options_in_brackets() -> None:
     assert parse("gdas( hot=5.0 , cold = 1 )") == ("gdas", {"hot": 5.0, "cold": 1})
     assert get_picker("darts(order=2)").order == 2  # type: ignore[attr-defined]
     evaluator = OneShot("", "gdas(hot=5, warm=True, batch_size=8)")
-    assert evaluator.own == {"warm": True, "lr": 0.1, "batch_size": 8}
+    assert evaluator.own == {"warm": True, "lr": 0.1, "batch_size": 8, "epochs": 0}
     assert evaluator.make_picker().hot == 5  # type: ignore[attr-defined]
     assert evaluator.recipe(10_000).batch_size == 8
     assert OneShot("", "uniform").recipe(1000).batch_size == 16

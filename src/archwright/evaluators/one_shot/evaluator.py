@@ -49,7 +49,7 @@ class OneShot:
 
     Attributes:
         data: Folder written by :meth:`archwright.tasks.Task.store`.
-        picker: Name and options of the picker, see ``archwright evaluators``; ``warm=True``, ``lr=0.05`` and ``batch_size=64`` among the options are the evaluator's own.
+        picker: Name and options of the picker, see ``archwright evaluators``; ``warm=True``, ``lr=0.05``, ``batch_size=64`` and ``epochs=20`` among the options are the evaluator's own.
         artifacts: Folder of the run's weights.
         threads: Threads torch may use.
     """
@@ -75,8 +75,8 @@ class OneShot:
     @property
     def own(self) -> dict[str, Any]:
         """The options that are not the picker's."""
-        return {"warm": False, "lr": 0.1, "batch_size": 0} | {
-            key: value for key, value in parse(self.picker)[1].items() if key in ("warm", "lr", "batch_size")
+        return {"warm": False, "lr": 0.1, "batch_size": 0, "epochs": 0} | {
+            key: value for key, value in parse(self.picker)[1].items() if key in ("warm", "lr", "batch_size", "epochs")
         }
 
     def make_picker(self) -> Picker:

@@ -38,10 +38,13 @@ class Picker:
     """Whether it names architectures itself; else a strategy searches among them."""
     drawn: ClassVar[bool] = False
     """Whether what it derives comes in no order, and is to be compared on validation rows."""
-    partial: ClassVar[int] = 1
-    """In mixtures, one of how many channels passes through operations."""
     transforms: ClassVar[bool] = False
     """Whether the supernet's smaller kernels are learned functions of larger ones."""
+
+    @property
+    def partial(self) -> int:
+        """In mixtures, one of how many channels passes through operations."""
+        return 1
 
     def begin(self, shared: Shared) -> None:
         """Makes what the picker learns; called once before the training."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
 
 import torch
 
@@ -16,15 +15,20 @@ from archwright.supernet.edges import strengths_of
 
 @dataclasses.dataclass(eq=False)
 class PcDarts(Darts):
-    """DARTS in which operations see one of four channels, and the edges into a node have weights too (PC-DARTS: Xu et al. 2020, arXiv 1907.05737).
+    """DARTS in which operations see some of the channels, and the edges into a node have weights too (PC-DARTS: Xu et al. 2020, arXiv 1907.05737).
 
     Attributes:
         warmup: Share of the training in which the numbers stay.
+        channels: One of how many channels the operations see (K: 4 for CIFAR-10, 2 for ImageNet).
     """
 
-    partial: ClassVar[int] = 4
-
     warmup: float = 0.3
+    channels: int = 4
+
+    @property
+    def partial(self) -> int:
+        """One of how many channels passes through operations."""
+        return self.channels
 
     def begin(self, shared: Shared) -> None:
         """Numbers for options and for edges."""
