@@ -13,7 +13,8 @@ from archwright.errors import SupernetError
 from archwright.problem import Signature
 from archwright.space import OUTPUTS, Space, chain, choice, dag, get_space, integer, op, parallel, repeat, take
 from archwright.supernet import Supernet
-from archwright.supernet.mixture import Mix, mixture_graph, weight_of
+from archwright.supernet.mixing import Mix, weight_of
+from archwright.supernet.mixture import mixture_graph
 
 IMAGE = Signature(((2, 8, 8),), (3,))
 VECTOR = Signature(((6,),), (3,))
@@ -31,7 +32,7 @@ def ones(space: Space) -> dict[str, Tensor]:
 def names_of(space: Space, signature: Signature, **options: Any) -> list[str]:
     counts = {info.address: len(info.labels) for info in space.choices()}
     active = {address: tuple(range(count)) for address, count in counts.items()}
-    graph, _ = mixture_graph(space._bound, {}, active, counts, signature, **options)
+    graph, *_ = mixture_graph(space._bound, {}, active, counts, signature, **options)
     return [node.op if isinstance(node.op, str) else node.op.__name__ for _, node in graph.operations()]
 
 
@@ -211,7 +212,7 @@ def test_options_that_are_not_active_are_not_computed() -> None:
     counts = {info.address: 5 for info in space.choices()}
     signature = Signature(((1, 8, 8),), (3,))
     for active, convolutions in (((0, 1, 2, 3, 4), 36), ((0, 1, 3), 18), ((3,), 18), ((0, 4), 0)):
-        graph, _ = mixture_graph(space._bound, {}, dict.fromkeys(counts, active), counts, signature)
+        graph, *_ = mixture_graph(space._bound, {}, dict.fromkeys(counts, active), counts, signature)
         assert [node.op for _, node in graph.operations()].count("relu_conv_bn") == convolutions
 
 

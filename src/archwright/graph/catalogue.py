@@ -13,9 +13,13 @@ _ATTENTION: Final = "archwright.graph.blocks.attention:"
 _POOLS: Final = "archwright.graph.blocks.pools:"
 _VECTOR: Final = "archwright.graph.blocks.vector:"
 _FUNCTIONS: Final = "archwright.graph.blocks.functions:"
+_SEQUENCE: Final = "archwright.graph.blocks.sequence:"
 
 MERGES: Final = ("add", "mul", "mean", "concat")
 """Operations that take any number of inputs and reconcile their shapes first."""
+
+CELL_NODES: Final = 12
+"""Most nodes of a `recurrent_cell`."""
 
 
 def _call(function: str) -> Callable[[Sequence[str], Mapping[str, Any]], str]:
@@ -259,6 +263,48 @@ _register(
     {"width": REQUIRED, "activation": "relu", "norm": "none", "dropout": 0.0},
     kind="linear",
     elastic=("width", "activation", "dropout"),
+)
+
+_register(
+    "embedding",
+    _SEQUENCE + "Embedding",
+    "A learned vector for each symbol of a sequence: (T,) to (width, T).",
+    {"symbols": REQUIRED, "width": REQUIRED},
+    kind="linear",
+    receives="nothing",
+    elastic=("width",),
+)
+_CELL = {
+    name: None
+    for node in range(1, CELL_NODES + 1)
+    for name in ((f"from{node}", f"act{node}") if node > 1 else ("act1",))
+}
+_register(
+    "recurrent_cell",
+    _SEQUENCE + "RecurrentCell",
+    "A recurrent cell of gated nodes, run over a sequence: (C, T) to (width, T) (DARTS).",
+    {"width": REQUIRED, "nodes": 8, **_CELL},
+    kind="recurrent",
+    relaxed=tuple(_CELL),
+    mixture="archwright.graph.blocks.mixed_cell:MixedRecurrentCell",
+)
+_register(
+    "positionwise_linear",
+    _SEQUENCE + "PositionwiseLinear",
+    "The same fully connected layer at each step of a sequence: (C, T) to (width, T).",
+    {"width": REQUIRED},
+    kind="linear",
+    head=True,
+    elastic=("width",),
+)
+_register(
+    "variational_dropout",
+    _SEQUENCE + "VariationalDropout",
+    "Zeroes features at random in training, the same at every step of a sequence (Gal and Ghahramani 2016).",
+    {"rate": 0.5},
+    receives="nothing",
+    random=True,
+    channelwise=True,
 )
 
 _register(

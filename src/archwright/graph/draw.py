@@ -17,6 +17,7 @@ _COLOURS = {
     "norm": ("#ece3ff", "#8059d6"),
     "activation": ("#ffd9e3", "#d1436f"),
     "merge": ("#fff0bf", "#b98c00"),
+    "recurrent": ("#dcebd0", "#5f8f2f"),
     "shape": ("#e4e7eb", "#6b7683"),
     "other": ("#e4e7eb", "#6b7683"),
     "input": ("#e4e7eb", "#6b7683"),
