@@ -62,7 +62,7 @@ class MixedRecurrentCell(RecurrentCell):
         total = torch.stack([weight for _, weight in acts]).sum()
         return _Node(sources, strengths, [(CELL_ACTIVATIONS[str(name)], weight) for name, weight in acts], total)
 
-    def step(self, given: Tensor, state: Tensor) -> Tensor:
+    def step(self, state: Tensor, given: Tensor) -> Tensor:
         gate, new = (self.hidden(state) + given).chunk(2, -1)
         states = [torch.lerp(state, torch.tanh(new), torch.sigmoid(gate))]
         for layer, node in zip(self.nodes, self.plan):

@@ -1,11 +1,11 @@
 """Blocks on sequences: features first and steps last, (N, C, T)."""
 
-# mypy: disable-error-code="no-any-return"
+# mypy: disable-error-code="no-any-return,operator"
 # ruff: noqa: D102
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -57,19 +57,32 @@ class RecurrentCell(nn.Module):
         self.nodes = nn.ModuleList(nn.Linear(width, 2 * width, bias=False) for _ in range(nodes))
 
     def forward(self, x: Tensor) -> Tensor:
-        state, outputs = x.new_zeros(x.shape[0], self.width), []
-        for given in self.input(x.permute(2, 0, 1)).unbind(0):
-            state = self.step(given, state)
-            outputs.append(state)
-        return torch.stack(outputs, 2)
+        given = self.input(x.permute(2, 0, 1))
+        return over_steps(self.step, x.new_zeros(x.shape[0], self.width), given).permute(1, 2, 0)
 
-    def step(self, given: Tensor, state: Tensor) -> Tensor:
+    def step(self, state: Tensor, given: Tensor) -> Tensor:
         gate, new = (self.hidden(state) + given).chunk(2, -1)
         states = [torch.lerp(state, torch.tanh(new), torch.sigmoid(gate))]
         for layer, source, activation in zip(self.nodes, self.sources, self.activations):
             gate, new = layer(states[source]).chunk(2, -1)
             states.append(torch.lerp(states[source], CELL_ACTIVATIONS[activation](new), torch.sigmoid(gate)))
         return sum(states[2:], states[1]) / len(self.nodes)
+
+
+def over_steps(step: Callable[[Tensor, Tensor], Tensor], state: Tensor, given: Tensor) -> Tensor:
+    """The states ``step(state, given[t])`` after each step (T, ...). In an ONNX file one step stands for all of them."""
+    if torch.onnx.is_in_onnx_export() and torch.__version__ >= (2, 9):
+
+        def twice(state: Tensor, one: Tensor) -> tuple[Tensor, Tensor]:
+            after = step(state, one)
+            return after, after.clone()
+
+        return torch._higher_order_ops.scan(twice, state, given)[1]
+    states = []
+    for one in given.unbind(0):
+        state = step(state, one)
+        states.append(state)
+    return torch.stack(states)
 
 
 def identity(x: Tensor) -> Tensor:
