@@ -279,6 +279,19 @@ _CELL = {
     for node in range(1, CELL_NODES + 1)
     for name in ((f"from{node}", f"act{node}") if node > 1 else ("act1",))
 }
+
+
+def _cell_inside(attrs: Mapping[str, Any]) -> tuple[list[str], list[tuple[int, int]]]:
+    """The states of a recurrent cell."""
+    titles, edges = ["input", "output before", "state 0: tanh"], [(0, 2), (1, 2)]
+    for node in range(1, attrs["nodes"] + 1):
+        source = attrs.get(f"from{node}")
+        titles.append(f"state {node}: {attrs[f'act{node}'] or 'tanh'}")
+        edges.append(((node - 1 if source is None else source) + 2, node + 2))
+    last = len(titles)
+    return [*titles, "mean"], [*edges, *((node, last) for node in range(3, last))]
+
+
 _register(
     "recurrent_cell",
     _SEQUENCE + "RecurrentCell",
@@ -287,6 +300,7 @@ _register(
     kind="recurrent",
     relaxed=tuple(_CELL),
     mixture="archwright.graph.blocks.mixed_cell:MixedRecurrentCell",
+    inside=_cell_inside,
 )
 _register(
     "positionwise_linear",

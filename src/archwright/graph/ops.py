@@ -62,6 +62,7 @@ class OpSpec:
         relaxed: Attributes whose settings all have the same weights, cost and output shape, and of which ``mixture`` computes a weighted sum.
         mixture: The block that stands in for ``block`` in a mixture of settings of the ``relaxed`` attributes, as ``block`` is given. Its attribute
             ``mixed`` is set before each run: for each attribute that is open the settings, each with its weight.
+        inside: From its attributes, what drawings show of the inside: titles of boxes, and edges as pairs of their numbers.
         inline: Writes a call of a function block in source code, from the names of its inputs and its attributes.
     """
 
@@ -79,6 +80,7 @@ class OpSpec:
     elastic: tuple[str, ...] = ()
     relaxed: tuple[str, ...] = ()
     mixture: str | type | None = None
+    inside: Callable[[Mapping[str, Any]], tuple[list[str], list[tuple[int, int]]]] | None = None
     inline: Callable[[Sequence[str], Mapping[str, Any]], str] | None = None
 
 
