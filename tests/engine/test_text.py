@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import archwright as aw
 from archwright.space import get_space
 
-VERSE = "The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n"
+NOTES = ("do ", "re ", "mi ", "fa ", "sol\n")
 
 
 @pytest.fixture
 def verses(tmp_path: Path) -> Path:
-    """A text that says the same again and again: 3,000 symbols."""
+    """A text of random notes: 10,000 symbols, 11 of them distinct."""
     path = tmp_path / "verses.txt"
-    path.write_text((VERSE * 40)[:3000])
+    path.write_text("".join(np.random.default_rng(0).choice(NOTES, 4000))[:10_000])
     return path
 
 
@@ -25,18 +26,20 @@ def small() -> aw.Space:
     return get_space("rnn-cell", nodes=2, width=16, embedding=8)
 
 
+@pytest.mark.slow
+@pytest.mark.sample
 def test_a_search_on_a_text_learns_it_and_minimises_perplexity(verses: Path, tmp_path: Path) -> None:
     result = aw.search(
         verses,
         space=small(),
         strategy="evolution",
-        budget="4 trials, 40 epochs",
+        budget="3 trials, 24 epochs",
         store=tmp_path / "runs",
         progress="none",
     )
     assert result.final is not None
     found = result.final.test["perplexity"]
-    assert 1.0 < found.low < found.value < found.high < 12.0, "of 33 symbols"
+    assert 1.0 < found.low < found.value < found.high < 9.0, "of 12 classes"
     assert found.value == pytest.approx(math.exp(result.final.test["log_loss"].value))
     measured = [trial.value("perplexity") for trial in result.trials if trial.status == "finished"]
     assert result.best.metrics["perplexity"] == min(value for value in measured if value is not None)
@@ -64,26 +67,11 @@ def test_a_search_on_a_text_learns_it_and_minimises_perplexity(verses: Path, tmp
 def test_every_way_of_searching_works_on_a_text(verses: Path, tmp_path: Path, settings: dict[str, str]) -> None:
     given = {"strategy": "evolution"} | settings
     result = aw.search(
-        verses, space=small(), budget="12s", workers=1, store=tmp_path / "runs", progress="none", **given
+        verses, space=small(), budget="15s", workers=1, store=tmp_path / "runs", progress="none", **given
     )
     assert result.final is not None
-    assert result.final.test["perplexity"].value < 40.0
+    assert result.final.test["perplexity"].value < 14.0
 
 
 def test_the_default_space_of_a_text(verses: Path) -> None:
     assert aw.load_task(verses).default_space == "rnn-cell"
-
-
-def test_scores_that_are_not_defined_for_symbols_say_so(verses: Path, tmp_path: Path) -> None:
-    for name in ("jacob_cov", "zen"):
-        result = aw.search(
-            verses,
-            space=small(),
-            strategy="random",
-            evaluator=f"zero-cost:{name}",
-            budget="2 trials",
-            store=tmp_path / name,
-            progress="none",
-        )
-        assert all(trial.status == "failed" for trial in result.trials)
-        assert "not defined for a network of symbols" in str(result.trials[0])
