@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -47,3 +49,11 @@ def test_defaults_follow_the_task_and_the_length_of_the_training(digits):
     assert (short.crop, long.crop) == (0, 1)
     assert not long.flip
     assert short.batch_size < default_recipe(digits, 50_000, 5).batch_size == 128
+
+
+def test_texts_are_trained_on_their_likelihood_with_clipped_gradients():
+    text = SimpleNamespace(kind="classification", modality="text", shape=(32,), augment=())
+    recipe = default_recipe(text, 30_000, 4).checked()
+    assert (recipe.optimizer, recipe.label_smoothing, recipe.batch_size) == ("adamw", 0.0, 64)
+    assert recipe.clip is not None
+    assert recipe.crop == recipe.cutout == 0

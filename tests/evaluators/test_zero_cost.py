@@ -309,3 +309,15 @@ def test_a_final_training_is_a_training_with_the_score_beside(folder, scored, tm
     assert {"synflow", "accuracy", "loss", "params"} <= set(measured[-1].values)
     assert measured[-1].notes["rate"] == 0.0
     assert weights_of(Artifacts(evaluator.artifacts).get(measured[-1].artifacts["checkpoint"]))
+
+
+@pytest.mark.parametrize("name", sorted(SCORES))
+def test_networks_of_symbols_have_a_score_or_a_reason_why_not(name):
+    space, signature = get_space("rnn-cell", nodes=2, width=6, embedding=4), Signature(((7,),), (5,), (7,))
+    network = build(space.graph(space.fill(lambda address, count: 0), signature), 0)
+    y = torch.from_numpy(np.random.default_rng(1).integers(5, size=(8, 7)))
+    if name in ("jacob_cov", "zen"):
+        with pytest.raises(EvaluationError, match="not defined for a network of symbols"):
+            score(name, network, y.float(), y, "classification")
+    else:
+        assert np.isfinite(score(name, network, y.float(), y, "classification"))

@@ -10,7 +10,7 @@ import pytest
 from archwright.export import export
 from archwright.graph.module import build
 from archwright.space import get_space
-from archwright.tasks import load_task
+from archwright.tasks import Task, load_task
 
 CASES = [
     ("digits", "cnn", 0),
@@ -23,13 +23,25 @@ CASES = [
     ("digits", "vit", 3),
     ("wine", "mlp", 3),
     ("diabetes", "mlp", 0),
+    ("text", "rnn-cell", 0),
 ]
+
+
+def load(data: str, folder: Path) -> Task:
+    """A built-in data set, or a short text with symbols of all kinds."""
+    if data != "text":
+        return load_task(data)
+    path = folder / "text.txt"
+    path.write_text(
+        "Zwölf Boxkämpfer jagen Viktor\n\tquer über den großen Sylter Deich, 1 2 3 4 5!\n" * 40 + "Ende." * 20
+    )
+    return load_task(path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("data", "name", "seed"), CASES)
 def test_parity(data: str, name: str, seed: int, tmp_path: Path) -> None:
-    task, space = load_task(data), get_space(name)
+    task, space = load(data, tmp_path), get_space(name)
     graph = space.graph(space.sample(np.random.default_rng(seed)), task.signature)
     found = export(tmp_path / "out", graph=graph, state=build(graph, seed).state_dict(), task=task)
     assert found.checks is not None

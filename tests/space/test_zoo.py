@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
 import numpy as np
 import pytest
 
-from archwright.errors import SpaceError
+from archwright.errors import GraphError, SpaceError
 from archwright.graph import Graph
 from archwright.graph.module import build
 from archwright.problem import Signature
@@ -28,7 +29,7 @@ ON_IMAGES = ["cnn", "layers", "nas-bench-201", "nasnet", "darts", *NEW]
 
 
 def test_the_zoo() -> None:
-    assert list(list_spaces()) == ["mlp", *ON_IMAGES]
+    assert list(list_spaces()) == ["mlp", *ON_IMAGES, "rnn-cell"]
     assert all(description.endswith(".") for description in list_spaces().values())
 
 
@@ -55,6 +56,8 @@ def test_the_zoo() -> None:
         # three widths; 2 to 5 layers of 3 numbers of heads and 3 ratios
         ("vit", 3 * sum(9**depth for depth in (2, 3, 4, 5))),
         ("mlp", 3 * 3 * 3 * (5 + 25 + 125 + 625 + 5 * 3)),
+        # four nodes of 4 activations that read one of 1, 2, 3 and 4 states
+        ("rnn-cell", 4**4 * 2 * 3 * 4),
     ],
 )
 def test_sizes(name: str, size: int) -> None:
@@ -63,6 +66,7 @@ def test_sizes(name: str, size: int) -> None:
 
 def test_sizes_of_the_papers() -> None:
     assert get_space("enas-macro", layers=12).size == 6**12 * 2**66
+    assert get_space("rnn-cell", nodes=8).size == 4**8 * math.factorial(8)
     stages = {"widths": (24, 40, 80, 112, 160), "strides": (2, 2, 2, 2, 1, 2), "depths": (4,) * 5}
     assert get_space("mobilenet", **stages).size == (9**2 + 9**3 + 9**4) ** 5
     stages = {"widths": (24, 40, 80, 96, 192, 320), "strides": (2, 2, 2, 2, 1, 2, 1), "depths": (4, 4, 4, 4, 4, 1)}
@@ -90,6 +94,23 @@ def test_contract_of_the_proxyless_form(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("shape", [(13,), (1,)])
 def test_contract_on_vectors(shape: tuple[int, ...]) -> None:
     check_space(get_space("mlp"), Signature((shape,), (1,)), range(6), other_process=shape == (13,))
+
+
+@pytest.mark.parametrize("steps", [1, 9])
+def test_contract_on_sequences(steps: int) -> None:
+    space = get_space("rnn-cell", nodes=3, width=8, embedding=4, dropout=0.1)
+    check_space(space, Signature(((steps,),), (5,), (steps,)), range(4), other_process=steps == 9)
+
+
+def test_a_recurrent_cell_needs_a_task_that_asks_for_every_position() -> None:
+    space = get_space("rnn-cell", width=8)
+    architecture = space.fill(lambda _, count: 0)
+    with pytest.raises(GraphError, match="5 units at each of 9 positions"):
+        get_space("mlp").graph(get_space("mlp").fill(lambda _, count: 0), Signature(((9,),), (5,), (9,)))
+    with pytest.raises(GraphError, match=r"embedding|recurrent"):
+        space.graph(architecture, Signature(((3, 8, 8),), (5,)))
+    with pytest.raises(SpaceError, match="nodes=13; expected 1 to 12"):
+        get_space("rnn-cell", nodes=13)
 
 
 @pytest.mark.slow

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from archwright.errors import SupernetError
 from archwright.problem import Signature
-from archwright.space import OUTPUTS, Space, chain, choice, dag, get_space, integer, op, parallel, repeat, take
+from archwright.space import OUTPUTS, Space, chain, choice, dag, get_space, integer, op, parallel, repeat, shared, take
 from archwright.supernet import Supernet
-from archwright.supernet.mixture import Mix, mixture_graph, weight_of
+from archwright.supernet.mixing import Mix, weight_of
+from archwright.supernet.mixture import mixture_graph
 
 IMAGE = Signature(((2, 8, 8),), (3,))
 VECTOR = Signature(((6,),), (3,))
@@ -31,7 +32,7 @@ def ones(space: Space) -> dict[str, Tensor]:
 def names_of(space: Space, signature: Signature, **options: Any) -> list[str]:
     counts = {info.address: len(info.labels) for info in space.choices()}
     active = {address: tuple(range(count)) for address, count in counts.items()}
-    graph, _ = mixture_graph(space._bound, {}, active, counts, signature, **options)
+    graph, *_ = mixture_graph(space._bound, {}, active, counts, signature, **options)
     return [node.op if isinstance(node.op, str) else node.op.__name__ for _, node in graph.operations()]
 
 
@@ -211,7 +212,7 @@ def test_options_that_are_not_active_are_not_computed() -> None:
     counts = {info.address: 5 for info in space.choices()}
     signature = Signature(((1, 8, 8),), (3,))
     for active, convolutions in (((0, 1, 2, 3, 4), 36), ((0, 1, 3), 18), ((3,), 18), ((0, 4), 0)):
-        graph, _ = mixture_graph(space._bound, {}, dict.fromkeys(counts, active), counts, signature)
+        graph, *_ = mixture_graph(space._bound, {}, dict.fromkeys(counts, active), counts, signature)
         assert [node.op for _, node in graph.operations()].count("relu_conv_bn") == convolutions
 
 
@@ -248,3 +249,68 @@ def test_mean_of_open_reads_is_refused_too() -> None:
     made = Space(chain(dag(3, edges="any", merge="mean", node=op("conv_bn", width=4)), op("global_avg_pool"), HEAD))
     with pytest.raises(SupernetError, match="under the merge 'mean'"):
         Supernet(made, IMAGE)(torch.zeros(2, 2, 8, 8), ones(made))
+
+
+def rnn(nodes: int = 3) -> tuple[Space, Signature]:
+    return get_space("rnn-cell", nodes=nodes, width=8, embedding=4), Signature(((6,),), (5,), (6,))
+
+
+def test_a_mixture_of_recurrent_cells_runs_one_cell() -> None:
+    space, signature = rnn()
+    assert names_of(space, signature) == ["embedding", "recurrent_cell", "positionwise_linear"]
+
+
+def test_options_of_a_recurrent_cell_that_are_closed_count_for_nothing() -> None:
+    space, signature = rnn()
+    net, x = Supernet(space, signature), torch.randint(5, (4, 6)).float()
+    weights: dict[str, Any] = ones(space)
+    weights["cell.act2"] = [0.25, None, 0.5, None]
+    weights["cell.from3"] = [None, 1.0, None]
+    alike = weights | {"cell.act2": [0.25, 0.0, 0.5, 0.0], "cell.from3": [0.0, 1.0, 0.0]}
+    torch.testing.assert_close(net(x, weights), net(x, alike))
+    closed = dict.fromkeys(weights, (0,))
+    kept = {address: [value[0]] + [None] * (len(value) - 1) for address, value in ones(space).items()}
+    torch.testing.assert_close(net(x, ones(space), closed), net(x, kept))
+    made = weights | {"cell.act1": 2}
+    torch.testing.assert_close(net(x, made), net(x, weights | {"cell.act1": [None, None, 1.0, None]}))
+
+
+def test_one_choice_for_several_attributes_of_a_cell() -> None:
+    act = shared("act", choice("tanh", "relu"))
+    space = Space(
+        chain(
+            op("embedding", symbols=OUTPUTS, width=4),
+            op("recurrent_cell", width=8, nodes=2, act1=act, act2=act, from2=choice(0, 1), name="cell"),
+            op("positionwise_linear", width=OUTPUTS),
+        )
+    )
+    net, x = Supernet(space, Signature(((6,),), (5,), (6,))), torch.randint(5, (4, 6)).float()
+    for path in space.architectures():
+        one = {a: F.one_hot(torch.tensor(o), 2).float() for a, o in path.choices}
+        torch.testing.assert_close(net(x, one), net(x, path))
+
+
+def test_cells_of_different_widths_are_computed_apart() -> None:
+    space = Space(
+        chain(
+            op("embedding", symbols=OUTPUTS, width=choice(3, 4)),
+            op("recurrent_cell", width=choice(6, 8), nodes=2, act1=choice("tanh", "relu"), name="cell"),
+            op("positionwise_linear", width=OUTPUTS),
+        )
+    )
+    net, x = Supernet(space, Signature(((6,),), (5,), (6,))), torch.randint(5, (4, 6)).float()
+    for path in space.architectures():
+        one = {a: F.one_hot(torch.tensor(o), 2).float() for a, o in path.choices}
+        torch.testing.assert_close(net(x, one), net(x, path), atol=1e-6, rtol=1e-5)
+
+
+def test_gradients_of_a_recurrent_mixture_are_those_of_finite_differences() -> None:
+    space, signature = rnn(2)
+    net, x = Supernet(space, signature).double(), torch.randint(5, (3, 6)).double()
+    addresses = list(ones(space))
+
+    def loss(*weights: Tensor) -> Tensor:
+        return net(x, dict(zip(addresses, weights))).square().mean()
+
+    given = [weights.double().requires_grad_() for weights in ones(space).values()]
+    assert torch.autograd.gradcheck(loss, given)

@@ -27,11 +27,22 @@ SPACES: dict[str, dict[str, Any]] = {
     "memory-bank": {},
     "mobilenet": {},
     "vit": {},
+    "rnn-cell": {"nodes": 3, "width": 8, "embedding": 4},
 }
 
 
 def signature(name: str) -> Signature:
+    if name == "rnn-cell":
+        return Signature(((7,),), (4,), (7,))
     return Signature(((13,) if name == "mlp" else (1, 12, 12),), (4,))
+
+
+def inputs(sig: Signature, seed: int = 1) -> torch.Tensor:
+    """Four random inputs; symbols, where the signature is a text's."""
+    generator = torch.Generator().manual_seed(seed)
+    if sig.positions:
+        return torch.randint(sig.outputs[0], (4, *sig.inputs[0]), generator=generator).float()
+    return torch.randn(4, *sig.inputs[0], generator=generator)
 
 
 def disturb(net: nn.Module) -> None:
@@ -46,7 +57,7 @@ def check_parity(space: Space, sig: Signature, count: int, **options: Any) -> No
     net = Supernet(space, sig, **options)
     disturb(net)
     rng = np.random.default_rng(1)
-    x = torch.randn(4, *sig.inputs[0], generator=torch.Generator().manual_seed(1))
+    x = inputs(sig)
     for _ in range(count):
         architecture = space.sample(rng)
         own = any("dropout" in str(value) for value in space.describe(architecture))
@@ -116,11 +127,12 @@ def one_hot(net: Supernet, architecture: Any) -> dict[str, torch.Tensor]:
     return {a: nn.functional.one_hot(torch.tensor(chosen.get(a, 0)), n).float() for a, n in net.counts.items()}
 
 
-@pytest.mark.parametrize("name", ["nas-bench-201", "nasnet", "darts", "layers"])
+@pytest.mark.parametrize("name", ["nas-bench-201", "nasnet", "darts", "layers", "rnn-cell"])
 def test_a_mixture_with_all_weight_on_one_architecture_is_its_path(name: str) -> None:
     space, rng = get_space(name, **SPACES[name]), np.random.default_rng(2)
-    net = Supernet(space, Signature(((1, 16, 16),), (4,)))
-    x = torch.randn(4, 1, 16, 16)
+    sig = signature(name) if name == "rnn-cell" else Signature(((1, 16, 16),), (4,))
+    net = Supernet(space, sig)
+    x = inputs(sig)
     for _ in range(4):
         architecture = space.sample(rng)
         torch.testing.assert_close(net(x, one_hot(net, architecture)), net(x, architecture), atol=1e-5, rtol=1e-5)
@@ -135,11 +147,11 @@ def test_a_mixture_of_slices_is_its_path() -> None:
         torch.testing.assert_close(net(x, one_hot(net, architecture)), net(x, architecture), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["nas-bench-201", "cnn", "layers"])
+@pytest.mark.parametrize("name", ["nas-bench-201", "cnn", "layers", "rnn-cell"])
 def test_every_choice_gets_a_gradient(name: str) -> None:
     net = Supernet(get_space(name, **SPACES[name]), signature(name))
     alphas = {address: torch.zeros(n, requires_grad=True) for address, n in net.counts.items()}
-    net(torch.randn(4, 1, 12, 12), {a: v.softmax(0) for a, v in alphas.items()}).square().sum().backward()
+    net(inputs(signature(name)), {a: v.softmax(0) for a, v in alphas.items()}).square().sum().backward()
     assert all(alpha.grad is not None and alpha.grad.isfinite().all() for alpha in alphas.values())
     assert sum(bool(alpha.grad.any()) for alpha in alphas.values()) > 0.9 * len(alphas)
 

@@ -22,7 +22,7 @@ app = typer.Typer(
 
     Start here:  `archwright search digits --budget 2m`
 
-    Your data:   `archwright search ./photos` (a folder of class folders), `./table.csv --target price`, `./data.npz`
+    Your data:   `archwright search ./photos` (a folder of class folders), `./table.csv --target price`, `./data.npz`, `./book.txt`
 
     A crash or Ctrl-C loses nothing:  `archwright resume NAME`
     """,
@@ -47,7 +47,7 @@ def search(
     data: Annotated[
         str,
         typer.Argument(
-            help="A built-in name (see `archwright data`), a folder of class folders, a .npz, .csv or .parquet file, or hf:NAME."
+            help="A built-in name (see `archwright data`), a folder of class folders, a .npz, .csv, .parquet or .txt file, or hf:NAME."
         ),
     ],
     budget: Annotated[
@@ -59,7 +59,7 @@ def search(
     space: Annotated[
         str | None,
         typer.Option(
-            help="What is searched (see `archwright spaces`). Default: cnn for images, mlp for tables.",
+            help="What is searched (see `archwright spaces`). Default: cnn for images, mlp for tables, rnn-cell for texts.",
             show_default=False,
         ),
     ] = None,

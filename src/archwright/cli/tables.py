@@ -132,7 +132,9 @@ def data_table(source: str | None, target: str | None, console: Console) -> None
 
     if source is None:
         name_table("data set", list_tasks(), console)
-        console.print("Or your own: a folder of class folders, .npz, .csv, .parquet, or hf:NAME.", highlight=False)
+        console.print(
+            "Or your own: a folder of class folders, .npz, .csv, .parquet, .txt, or hf:NAME.", highlight=False
+        )
         return
     task = load_task(source, target)
     table = Table("", "", box=None, show_header=False, padding=(0, 2, 0, 0))

@@ -50,7 +50,7 @@ def search(
     """Searches for the best network for a data set within a budget.
 
     Args:
-        data: A built-in name (``"digits"``, see ``archwright data``), a path (folder of class folders, ``.npz``, ``.csv``, ``.parquet``), ``"hf:NAME"``,
+        data: A built-in name (``"digits"``, see ``archwright data``), a path (folder of class folders, ``.npz``, ``.csv``, ``.parquet``, ``.txt``), ``"hf:NAME"``,
             arrays ``(X, y)``, or a loaded task. ``None`` only with your own ``evaluator``.
         space: A name from ``archwright spaces`` or an ``archwright.Space``; default: one that fits the data.
         strategy: A name from ``archwright strategies``.

@@ -76,7 +76,7 @@ def share_of(y: NDArray[np.generic], kind: str, share: float, seed: int) -> NDAr
     """Row numbers of a fixed share of the data: every class in its proportion, and a smaller share within every larger one.
 
     Args:
-        y: Targets, ``(n,)``.
+        y: Targets, ``(n,)``; or ``(n, steps)`` of a text, which has no classes of rows.
         kind: ``"classification"`` or ``"regression"``.
         share: Fraction in (0, 1].
         seed: Of the order in which rows are taken.
@@ -85,7 +85,11 @@ def share_of(y: NDArray[np.generic], kind: str, share: float, seed: int) -> NDAr
         return np.arange(len(y))
     rng = np.random.default_rng([seed, len(y)])
     place = np.empty(len(y))
-    groups = [np.flatnonzero(y == label) for label in np.unique(y)] if kind == "classification" else [np.arange(len(y))]
+    groups = (
+        [np.flatnonzero(y == label) for label in np.unique(y)]
+        if kind == "classification" and y.ndim == 1
+        else [np.arange(len(y))]
+    )
     for rows in groups:
         place[rng.permutation(rows)] = (np.arange(len(rows)) + rng.random()) / len(rows)
     count = min(len(y), max(2, len(groups), round(share * len(y))))

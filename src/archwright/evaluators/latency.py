@@ -36,7 +36,7 @@ def operations(space: Space, signature: Signature) -> list[Call]:
         SpaceError: Where no architecture gives a network.
     """
     rng = np.random.default_rng(0)
-    found: dict[Call, None] = {}
+    found: dict[str, Call] = {}
     idle = 0
     for architecture in itertools.chain(covering(space, rng), (space.sample(rng) for _ in range(MOST))):
         before = len(found)
@@ -44,13 +44,14 @@ def operations(space: Space, signature: Signature) -> list[Call]:
             graph = space.graph(architecture, signature)
         except ArchwrightError:
             continue
-        found.update(dict.fromkeys(node.call for _, node in graph.operations()))
+        for _, node in graph.operations():
+            found.setdefault(entry(node.call), node.call)
         idle = idle + 1 if len(found) == before else 0
         if idle >= DRAWN:
             break
     if not found:
         raise SpaceError(f"No architecture of the space {space.name!r} gives a network for {signature}.")
-    return list(found)
+    return list(found.values())
 
 
 def measure_table(
@@ -78,7 +79,7 @@ def measure_table(
 def _milliseconds(call: Call) -> float:
     with seeded(0):
         block = make_block(call.spec, call.attrs, call.inputs)
-        inputs = [torch.randn(1, *shape) for shape in call.inputs]
+        inputs = [torch.rand(1, *shape) for shape in call.inputs]
     attrs = {} if isinstance(block, nn.Module) else dict(call.attrs)
     if isinstance(block, nn.Module):
         block.eval()

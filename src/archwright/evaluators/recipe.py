@@ -86,7 +86,7 @@ class TaskLike(Protocol):
     def kind(self) -> Literal["classification", "regression"]: ...  # noqa: D102
 
     @property
-    def modality(self) -> Literal["image", "tabular"]: ...  # noqa: D102
+    def modality(self) -> Literal["image", "tabular", "text"]: ...  # noqa: D102
 
     @property
     def shape(self) -> Shape: ...  # noqa: D102
@@ -116,6 +116,8 @@ def default_recipe(task: TaskLike, rows: int, epochs: int) -> Recipe:
         return Recipe(
             "adamw", lr=rate, weight_decay=0.1, batch_size=min(batch, 64), label_smoothing=smoothing, average=0.5
         )
+    if task.modality == "text":
+        return Recipe("adamw", lr=1e-2, weight_decay=0.01, batch_size=min(batch, 64), average=0.5, clip=1.0)
     augment = task.augment if epochs >= AUGMENT_FROM else ()
     return Recipe(
         lr=0.2 + 0.1 * batch / 128,

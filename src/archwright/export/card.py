@@ -12,6 +12,7 @@ import msgspec
 from archwright.errors import ExportError
 from archwright.export.verify import SPLITS
 from archwright.problem.final import FinalRecord, show
+from archwright.tasks.preprocess import shown
 
 if TYPE_CHECKING:
     from archwright.graph import Graph
@@ -127,6 +128,7 @@ def render(card: Mapping[str, Any]) -> str:
     )
     environment.filters |= {
         "cell": _cell,
+        "class": lambda name: _cell(shown(name)),
         "count": lambda value: f"{value:,}",
         "shown": lambda value, metric: show(metric, value),
     }
@@ -145,19 +147,24 @@ def _use(task: Task) -> dict[str, str]:
     shape = "x".join(map(str, task.shape))
     if task.modality == "image":
         what = f"images of {shape} (channels, height, width; others are resized by predict.py)"
+    elif task.modality == "text":
+        what = f"texts, of each of which the last {task.shape[0]} symbols count,"
     else:
         what = f"table rows with the {len(task.preprocess['columns'])} columns of the training data"
     goal = f"into {len(task.classes)} classes" if task.kind == "classification" else "to one number"
+    if task.modality == "text":
+        goal = f"to the probabilities of {len(task.classes)} next symbols"
+    sampled = "windows (bootstrap)" if task.modality == "text" else "rows (Wilson for accuracy, bootstrap otherwise)"
     return {
         "intended": f"Maps {what} {goal}, for data of the kind it was trained on: '{task.name}'.",
         "limits": (
-            f"Trained and tested on one data set of {len(task.train) + len(task.valid) + len(task.test):,} rows. Nothing is known "
+            f"Trained and tested on one data set of {len(task.train) + len(task.valid) + len(task.test):,} {'windows' if task.modality == 'text' else 'rows'}. Nothing is known "
             "of its behaviour on data from other sources, on inputs of none of the classes, under attack, or for groups of "
             "people or things that the data do not tell apart. Probabilities are not calibrated. Do not use it where an error "
             "harms someone without testing it there first."
         ),
         "intervals": (
-            "95%, over the sampling of test rows (Wilson for accuracy, bootstrap otherwise). They do not include the variation "
+            f"95%, over the sampling of test {sampled}. They do not include the variation "
             "of training again with another seed."
         ),
     }

@@ -14,25 +14,27 @@ from typing import Any
 import numpy as np
 import torch
 
-from archwright.tasks.preprocess import apply, predictions, read
+from archwright.tasks.preprocess import after_last, apply, predictions, read, shown
 
 FOLDER = Path(__file__).resolve().parent
 
 
 def predict(raw: Any) -> list[dict[str, Any]]:
-    """Predictions for raw inputs, one for each image or row.
+    """Predictions for raw inputs, one for each image, row or text.
 
     Args:
         raw: Images: a path, a PIL image, a list of either, or an array. Tables: a DataFrame, a mapping from column name to
-            values, a list of such rows, or a 2-D array of the raw columns.
+            values, a list of such rows, or a 2-D array of the raw columns. Texts: a string, or a list of them.
 
     Returns:
-        For classes ``{"class": name, "probability": p, "probabilities": {name: p, ...}}``; for numbers ``{"value": v}``.
+        For classes ``{"class": name, "probability": p, "probabilities": {name: p, ...}}``; for numbers ``{"value": v}``. The class of a text is
+        the symbol that comes next.
     """
     found = outputs(raw)
     answers = predictions(record(), found)
     if record()["target"]["kind"] != "classification":
         return [{"value": float(answer)} for answer in answers]
+    found = after_last(found)
     names = [str(name) for name in record()["target"]["classes"]]
     chances = np.exp(found - found.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
@@ -43,7 +45,7 @@ def predict(raw: Any) -> list[dict[str, Any]]:
 
 
 def outputs(raw: Any) -> np.ndarray:
-    """The network's own outputs for raw inputs: logits ``(n, classes)``, or standardised values ``(n, 1)``."""
+    """The network's own outputs for raw inputs: logits ``(n, classes)``, standardised values ``(n, 1)``, or of texts logits ``(n, classes, steps)``."""
     x = torch.from_numpy(prepare(raw))
     with torch.inference_mode():
         parts = [network()(x[start : start + 256]).numpy() for start in range(0, len(x), 256)]
@@ -77,9 +79,11 @@ def network() -> torch.nn.Module:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints a prediction for every image or row of the files given."""
+    """Prints a prediction for every image, row or text of the files given."""
     parser = argparse.ArgumentParser(prog="predict.py", description="Predicts with the network of this folder.")
-    parser.add_argument("files", nargs="+", type=Path, help="images, folders of images, CSV tables or .npy arrays")
+    parser.add_argument(
+        "files", nargs="+", type=Path, help="images, folders of images, CSV tables, .npy arrays or texts"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line, with all probabilities")
     options = parser.parse_args(arguments)
     for path in options.files:
@@ -105,8 +109,8 @@ def line(answer: Mapping[str, Any]) -> str:
     if "value" in answer:
         return f"{answer['value']:.6g}"
     others = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
-    rest = ", ".join(f"{name} {100 * chance:.1f}%" for name, chance in others[:3] if name != answer["class"])
-    return f"{answer['class']}\t{100 * answer['probability']:.1f}%" + (f"\t({rest})" if rest else "")
+    rest = ", ".join(f"{shown(name)} {100 * chance:.1f}%" for name, chance in others[:3] if name != answer["class"])
+    return f"{shown(answer['class'])}\t{100 * answer['probability']:.1f}%" + (f"\t({rest})" if rest else "")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,18 @@ def recover(record: Mapping[str, Any], x: np.ndarray) -> Any:
         x: Preprocessed rows, float32 ``(n, *input shape)``.
 
     Returns:
-        Images in the record's layout and dtype, or a mapping from column name to values.
+        Images in the record's layout and dtype, a mapping from column name to values, or a list of texts.
     """
+    if record["modality"] == "text":
+        return _texts(record, x)
     return _images(record, x) if record["modality"] == "image" else _table(record, x)
+
+
+def _texts(record: Mapping[str, Any], x: np.ndarray) -> list[str]:
+    known = set(record["symbols"])
+    other = next(symbol for code in range(0xFFFD, 0, -1) if (symbol := chr(code)) not in known)
+    names = [other, *record["symbols"]]
+    return ["".join(names[number] for number in window) for window in x.astype(np.int64)]
 
 
 def _images(record: Mapping[str, Any], x: np.ndarray) -> np.ndarray:

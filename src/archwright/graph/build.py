@@ -266,12 +266,16 @@ class GraphBuilder:
         Raises:
             GraphError: Where the outputs are not those of the signature.
         """
-        expected = self.signature.outputs
-        if len(outputs) != len(expected) or any(value.shape[:1] != (units,) for value, units in zip(outputs, expected)):
+        expected, positions = self.signature.outputs, self.signature.positions
+        if len(outputs) != len(expected) or any(
+            value.shape[:1] != (units,) or (positions and value.shape[1:] != positions)
+            for value, units in zip(outputs, expected)
+        ):
             got = ", ".join(str(value.shape) for value in outputs) or "none"
+            at = f" at each of {' x '.join(map(str, positions))} positions" if positions else ""
             raise GraphError(
-                f"Got outputs of shape {got}; expected {len(expected)} of {', '.join(map(str, expected))} units. "
-                "End each with a linear layer of the signature's width."
+                f"Got outputs of shape {got}; expected {len(expected)} of {', '.join(map(str, expected))} units{at}. "
+                f"End each with a {'positionwise_linear' if positions else 'linear'} layer of the signature's width."
             )
         roots = [self._node(value, "output") for value in outputs]
         return assemble(self.signature, self._calls, self._inputs, self._scopes, roots, self._parts)

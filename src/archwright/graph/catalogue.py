@@ -13,9 +13,13 @@ _ATTENTION: Final = "archwright.graph.blocks.attention:"
 _POOLS: Final = "archwright.graph.blocks.pools:"
 _VECTOR: Final = "archwright.graph.blocks.vector:"
 _FUNCTIONS: Final = "archwright.graph.blocks.functions:"
+_SEQUENCE: Final = "archwright.graph.blocks.sequence:"
 
 MERGES: Final = ("add", "mul", "mean", "concat")
 """Operations that take any number of inputs and reconcile their shapes first."""
+
+CELL_NODES: Final = 12
+"""Most nodes of a `recurrent_cell`."""
 
 
 def _call(function: str) -> Callable[[Sequence[str], Mapping[str, Any]], str]:
@@ -259,6 +263,62 @@ _register(
     {"width": REQUIRED, "activation": "relu", "norm": "none", "dropout": 0.0},
     kind="linear",
     elastic=("width", "activation", "dropout"),
+)
+
+_register(
+    "embedding",
+    _SEQUENCE + "Embedding",
+    "A learned vector for each symbol of a sequence: (T,) to (width, T).",
+    {"symbols": REQUIRED, "width": REQUIRED},
+    kind="linear",
+    receives="nothing",
+    elastic=("width",),
+)
+_CELL = {
+    name: None
+    for node in range(1, CELL_NODES + 1)
+    for name in ((f"from{node}", f"act{node}") if node > 1 else ("act1",))
+}
+
+
+def _cell_inside(attrs: Mapping[str, Any]) -> tuple[list[str], list[tuple[int, int]]]:
+    """The states of a recurrent cell."""
+    titles, edges = ["input", "output before", "state 0: tanh"], [(0, 2), (1, 2)]
+    for node in range(1, attrs["nodes"] + 1):
+        source = attrs.get(f"from{node}")
+        titles.append(f"state {node}: {attrs[f'act{node}'] or 'tanh'}")
+        edges.append(((node - 1 if source is None else source) + 2, node + 2))
+    last = len(titles)
+    return [*titles, "mean"], [*edges, *((node, last) for node in range(3, last))]
+
+
+_register(
+    "recurrent_cell",
+    _SEQUENCE + "RecurrentCell",
+    "A recurrent cell of gated nodes, run over a sequence: (C, T) to (width, T) (DARTS).",
+    {"width": REQUIRED, "nodes": 8, **_CELL},
+    kind="recurrent",
+    relaxed=tuple(_CELL),
+    mixture="archwright.graph.blocks.mixed_cell:MixedRecurrentCell",
+    inside=_cell_inside,
+)
+_register(
+    "positionwise_linear",
+    _SEQUENCE + "PositionwiseLinear",
+    "The same fully connected layer at each step of a sequence: (C, T) to (width, T).",
+    {"width": REQUIRED},
+    kind="linear",
+    head=True,
+    elastic=("width",),
+)
+_register(
+    "variational_dropout",
+    _SEQUENCE + "VariationalDropout",
+    "Zeroes features at random in training, the same at every step of a sequence (Gal and Ghahramani 2016).",
+    {"rate": 0.5},
+    receives="nothing",
+    random=True,
+    channelwise=True,
 )
 
 _register(

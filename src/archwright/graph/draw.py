@@ -17,6 +17,7 @@ _COLOURS = {
     "norm": ("#ece3ff", "#8059d6"),
     "activation": ("#ffd9e3", "#d1436f"),
     "merge": ("#fff0bf", "#b98c00"),
+    "recurrent": ("#dcebd0", "#5f8f2f"),
     "shape": ("#e4e7eb", "#6b7683"),
     "other": ("#e4e7eb", "#6b7683"),
     "input": ("#e4e7eb", "#6b7683"),
@@ -57,7 +58,8 @@ def svg(graph: Graph, collapse: int = 40) -> str:
             is drawn at the side, once for each kind.
     """
     if len(graph) <= collapse:
-        return _page([_Section("", *_boxes(graph, range(len(graph))))])
+        inside = {node.call: _inside(node) for node in graph.nodes if node.call.spec.inside}
+        return _page([_Section("", *_boxes(graph, range(len(graph)))), *list(inside.values())[:_PANELS]])
     found = groups(graph)
     sections = [_Section("", [_group_box(graph, group) for group in found.groups], found.edges)]
     for group in found.patterns()[:_PANELS]:
@@ -91,6 +93,14 @@ def _node_box(node: Node) -> _Box:
     return _Box(" ".join([spec.name.replace("_", " "), *_attributes(node)]), detail, spec.kind, hint)
 
 
+def _inside(node: Node) -> _Section:
+    """What an operation shows of its inside."""
+    assert node.call.spec.inside is not None
+    titles, edges = node.call.spec.inside(dict(node.attrs))
+    name = node.scope or node.call.spec.name
+    return _Section(f"inside {name}", [_Box(title, "", node.call.spec.kind, "") for title in titles], edges)
+
+
 def _attributes(node: Node) -> list[str]:
     """What of the attributes is worth reading at a glance."""
     parts: list[str] = []
@@ -105,6 +115,7 @@ def _attributes(node: Node) -> list[str]:
             name not in ("width", "height", "shape", "stride", "affine", "bias")
             and value != default
             and value is not False
+            and name not in node.call.spec.relaxed
         ):
             parts.append(name if value is True else f"{name} {value}")
     return parts

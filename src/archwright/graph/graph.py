@@ -102,6 +102,7 @@ class Graph:
             {
                 "inputs": self.signature.inputs,
                 "sizes": self.signature.outputs,
+                "positions": self.signature.positions,
                 "nodes": [
                     [op_name(node.op), dict(node.attrs), node.inputs, node.scope] for _, node in self.operations()
                 ],
@@ -118,7 +119,9 @@ class Graph:
         """
         try:
             record = json.loads(text)
-            signature = Signature(as_tuples(record["inputs"]), as_tuples(record["sizes"]))
+            signature = Signature(
+                as_tuples(record["inputs"]), as_tuples(record["sizes"]), as_tuples(record.get("positions", []))
+            )
             calls = [input_call(index, shape) for index, shape in enumerate(signature.inputs)]
             sources: list[tuple[int, ...]] = [()] * len(calls)
             scopes = [""] * len(calls)

@@ -14,14 +14,16 @@ from archwright.graph.shapes import Call
 
 
 def entry(call: Call) -> str:
-    """What an operation is called in a table: name, attributes and input shapes.
+    """What an operation is called in a table: name, attributes and input shapes. Relaxed attributes, which change no work to speak of, are left out.
 
     >>> from archwright.graph.shapes import call
     >>> entry(call("linear", (("width", 10),), ((64,),)))
     'linear(bias=True, width=10) 64'
     """
     shapes = " + ".join("x".join(map(str, shape)) for shape in call.inputs)
-    return f"{call} {shapes}"
+    spec = call.spec
+    shown = [f"{key}={value!r}" for key, value in call.attrs if key not in spec.relaxed]
+    return f"{spec.name}({', '.join(shown)}) {shapes}"
 
 
 def latency(graph: Graph, table: Mapping[str, float]) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -17,10 +19,13 @@ from archwright.problem import Cost, Shape
 
 _FLOAT_BYTES = 4
 _FILLS = frozenset(
-    {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.copy_, torch.nn.init.kaiming_uniform_}
+    {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.copy_}
+    | {torch.nn.init.kaiming_uniform_, torch.nn.init.normal_}
 )
 _CONSTRUCTORS = _device_constructors()
-_PAIRWISE = frozenset({Tensor.add, Tensor.mul, torch.add, torch.mul})
+_POINTWISE = frozenset(
+    {Tensor.add, Tensor.mul, Tensor.div, torch.add, torch.mul, torch.lerp, torch.tanh, torch.sigmoid, torch.relu}
+)
 _PRODUCTS = frozenset({Tensor.matmul, Tensor.__matmul__, torch.matmul})
 _ELEMENTWISE = (nn.ReLU, nn.GELU, nn.SiLU, nn.Hardswish, nn.LeakyReLU, nn.ELU, nn.Tanh, nn.Sigmoid, nn.Dropout)
 
@@ -33,10 +38,15 @@ class Measured(NamedTuple):
     stateful: bool
 
 
-class _OnMeta(TorchFunctionMode):
-    """Makes new tensors on the meta device, leaves them as they are where an initialisation would fill them, adds and multiplies shapes.
+_ALIKE: dict[tuple[object, Attributes, tuple[Shape, ...]], Measured] = {}
+"""What runs of operations with relaxed attributes told, by all but these."""
 
-    ``with torch.device("meta")`` and torch's own meta sums and products would do, but their first use loads torch's compiler, which takes seconds.
+
+class _OnMeta(TorchFunctionMode):
+    """Makes new tensors on the meta device, leaves them as they are where an initialisation would fill them, and goes by
+    shapes where it adds, multiplies, stacks or applies a function.
+
+    ``with torch.device("meta")`` and torch's own meta functions would do, but their first use loads torch's compiler, which takes seconds.
 
     Args:
         counter: Gets the FLOPs of matrix products.
@@ -47,22 +57,31 @@ class _OnMeta(TorchFunctionMode):
         self.counter = counter
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _FILLS and args:
-            return args[0]
-        if func in _PAIRWISE and len(args) == 2:
+        if func in _FILLS:
+            return args[0] if args else kwargs["tensor"]
+        if func in _POINTWISE and not kwargs:
             shapes = [value.shape if isinstance(value, Tensor) else () for value in args]
-            return torch.empty(torch.broadcast_shapes(*shapes), device="meta")  # type: ignore[no-untyped-call]
+            return torch.empty(np.broadcast_shapes(*shapes), device="meta")
         if func in _PRODUCTS and len(args) == 2 and min(args[0].ndim, args[1].ndim) > 1:
             return self._product(*args)
+        if func is torch.stack:
+            return self._stack(*args, **(kwargs or {}))
         named = kwargs or {}
         if func in _CONSTRUCTORS and named.get("device") is None:
             named = {**named, "device": "meta"}
         return func(*args, **named)
 
+    def _stack(self, parts: Sequence[Tensor], dim: int = 0) -> Tensor:
+        if len({part.shape for part in parts}) != 1:
+            raise ValueError(f"a stack of the shapes {', '.join(str(tuple(part.shape)) for part in parts)}")
+        shape = list(parts[0].shape)
+        shape.insert(dim % (len(shape) + 1), len(parts))
+        return torch.empty(shape, device="meta")
+
     def _product(self, left: Tensor, right: Tensor) -> Tensor:
         if left.shape[-1] != right.shape[-2]:
             raise ValueError(f"a matrix product of the shapes {tuple(left.shape)} and {tuple(right.shape)}")
-        batch = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])  # type: ignore[no-untyped-call]
+        batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
         out = torch.empty(*batch, left.shape[-2], right.shape[-1], device="meta")
         self.counter.flops += 2 * out.numel() * left.shape[-1]
         return out
@@ -127,12 +146,15 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
             last[:] = [output]
 
     counter = CountFlops()
+    alike = (spec.block, tuple(pair for pair in attrs if pair[0] not in spec.relaxed), shapes)
     with torch.no_grad(), contextlib.ExitStack() as stack:
         if isinstance(load_block(spec.block), type):
             stack.enter_context(
                 _OnMeta(counter)
             )  # a plain function has no weights: it runs on one real sample, sooner than on the meta device
         block = make_block(spec, attrs, shapes)
+        if spec.relaxed and alike in _ALIKE:
+            return _ALIKE[alike]
         inputs = [torch.empty(1, *shape) for shape in shapes]
         if not isinstance(block, nn.Module):
             output = block(*inputs, **dict(attrs))
@@ -151,7 +173,10 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
         raise TypeError(f"returned {_describe(output)}, expected one tensor that keeps the batch dimension")
     if not last or last[0] is not output:
         activation_bytes += output.numel() * _FLOAT_BYTES
-    return Measured(tuple(output.shape[1:]), Cost(parameters, int(counter.flops), activation_bytes), stateful)
+    found = Measured(tuple(output.shape[1:]), Cost(parameters, int(counter.flops), activation_bytes), stateful)
+    if spec.relaxed:
+        _ALIKE[alike] = found
+    return found
 
 
 def _shorten(module: nn.Module, counter: CountFlops) -> None:
@@ -170,6 +195,9 @@ def _shorten(module: nn.Module, counter: CountFlops) -> None:
             return out
 
         module.forward = multiplied  # type: ignore[method-assign, assignment]
+    elif type(module) is nn.Embedding:
+        width = module.embedding_dim
+        module.forward = lambda x: torch.empty(*x.shape, width)  # type: ignore[method-assign, assignment]
     elif type(module) in _ELEMENTWISE:
         module.forward = torch.empty_like
     elif type(module) is nn.BatchNorm1d or type(module) is nn.BatchNorm2d:

@@ -59,6 +59,10 @@ class OpSpec:
         channelwise: Whether each channel of the output is made from the same channel of the input alone.
         elastic: Attributes whose settings can share one set of weights: those of a smaller setting are the leading slices, of kernels the centres,
             of those of a larger one.
+        relaxed: Attributes whose settings all have the same weights, cost and output shape, and of which ``mixture`` computes a weighted sum.
+        mixture: The block that stands in for ``block`` in a mixture of settings of the ``relaxed`` attributes, as ``block`` is given. Its attribute
+            ``mixed`` is set before each run: for each attribute that is open the settings, each with its weight.
+        inside: From its attributes, what drawings show of the inside: titles of boxes, and edges as pairs of their numbers.
         inline: Writes a call of a function block in source code, from the names of its inputs and its attributes.
     """
 
@@ -67,13 +71,16 @@ class OpSpec:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     arity: int | None = 1
     doc: str = ""
-    kind: Literal["conv", "pool", "linear", "norm", "activation", "merge", "shape", "other"] = "other"
+    kind: Literal["conv", "pool", "linear", "norm", "activation", "merge", "shape", "recurrent", "other"] = "other"
     receives: Literal["channels", "shape", "nothing"] = "channels"
     commutative: bool = False
     random: bool = False
     head: bool = False
     channelwise: bool = False
     elastic: tuple[str, ...] = ()
+    relaxed: tuple[str, ...] = ()
+    mixture: str | type | None = None
+    inside: Callable[[Mapping[str, Any]], tuple[list[str], list[tuple[int, int]]]] | None = None
     inline: Callable[[Sequence[str], Mapping[str, Any]], str] | None = None
 
 

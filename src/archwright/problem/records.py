@@ -20,10 +20,12 @@ class Signature(msgspec.Struct, frozen=True):
     Attributes:
         inputs: Shape of each input, without the batch dimension.
         outputs: Number of output units of each output (classes, or regression targets).
+        positions: What follows the units in the shape of an output: ``(T,)`` where each of T steps is predicted, nothing where the whole input is.
     """
 
     inputs: tuple[Shape, ...]
     outputs: tuple[int, ...]
+    positions: Shape = ()
 
 
 class Architecture(msgspec.Struct, frozen=True, dict=True):

@@ -13,6 +13,7 @@ MINIMISED = frozenset(
     {
         "loss",
         "log_loss",
+        "perplexity",
         "mae",
         "mse",
         "rmse",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archwright.explain import Audit
-from archwright.problem import Problem
+from archwright.problem import Objective, Problem
 from archwright.problem.final import show
 from archwright.report import figures
 from archwright.report.charts import Series, chart, x_axis, y_axis
@@ -41,7 +41,7 @@ def shared(audit: Audit, problem: Problem) -> dict[str, Any]:
     ]
     return {
         "text": _text(audit),
-        "facts": _facts(audit, metric),
+        "facts": _facts(audit, problem.objectives[0]),
         "alarms": list(audit.alarms),
         "charts": [{"title": title, "text": text, "svg": Markup(svg)} for title, text, svg in drawn if svg is not None],
     }
@@ -57,14 +57,15 @@ def _text(audit: Audit) -> str:
     )
 
 
-def _facts(audit: Audit, metric: str) -> list[tuple[str, str]]:
+def _facts(audit: Audit, objective: Objective) -> list[tuple[str, str]]:
+    metric = objective.metric
     rows = [
         ("picker", audit.picker),
         ("trained for", f"{audit.epochs} epoch{'s' * (audit.epochs != 1)}, {figures.duration(audit.seconds)}"),
     ]
     if audit.controls:
         mean = sum(audit.controls) / len(audit.controls)
-        best = max(audit.controls) if metric not in ("loss", "log_loss", "mae", "mse", "rmse") else min(audit.controls)
+        best = max(audit.controls) if objective.goal == "max" else min(audit.controls)
         rows.append(
             (
                 "random networks on their own",

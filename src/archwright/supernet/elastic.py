@@ -17,7 +17,7 @@ def check_elastic(space: Space, elastic: frozenset[str] | None) -> None:
         SupernetError: Where one cannot; names the operation and its place.
     """
     for address, op, attribute in _decided(space.expression) if elastic is not None else ():
-        if attribute in (elastic or ()) and attribute not in op.elastic:
+        if attribute in (elastic or ()) and attribute not in (*op.elastic, *op.relaxed):
             raise SupernetError(
                 f"At {address}: the attribute {attribute!r} of the operation {op.name!r} is a choice whose settings cannot share weights; "
                 f"expected {' or '.join(op.elastic) or 'none of its attributes'}. Leave {attribute!r} out of `elastic`, which keeps its settings apart."

@@ -1,15 +1,16 @@
-"""The modules of which mixtures are made: weighted sums, and channels that pass by."""
+"""What mixtures are made of: weighted sums, channels that pass by, and choices that an operation's weights or its block take in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archwright.errors import SupernetError, closest
+from archwright.graph.graph import Graph
 
 Term = tuple[str, tuple[int, ...], bool]
 """A factor: the weights of these options of a choice together, or, where true, one less them."""
@@ -92,6 +93,58 @@ class Beside(nn.Module):
         shape = mixed.shape
         shuffled: Tensor = mixed.view(shape[0], self.groups, -1, *shape[2:]).transpose(1, 2).reshape(shape)
         return shuffled
+
+
+class Entangled(NamedTuple):
+    """A choice among slices of one operation's weights.
+
+    Attributes:
+        address: Of the choice.
+        options: Those that are open.
+        masks: For each tensor that they cut: which part each has; see :func:`archwright.supernet.place.masks`.
+    """
+
+    address: str
+    options: tuple[int, ...]
+    masks: dict[str, Tensor]
+
+
+class Relaxed(NamedTuple):
+    """A choice of an attribute's setting that the operation's own block weighs (:attr:`archwright.graph.ops.OpSpec.relaxed`).
+
+    Attributes:
+        address: Of the choice.
+        options: Those that are open.
+        settings: What each of them sets the attribute to.
+    """
+
+    address: str
+    options: tuple[int, ...]
+    settings: tuple[Any, ...]
+
+    def weighed(self, weights: Weights) -> list[tuple[Any, Tensor]]:
+        """The settings with their weights; those without one are left out."""
+        given = weights[self.address]
+        pairs = [(setting, given[option]) for setting, option in zip(self.settings, self.options)]
+        return [(setting, weight) for setting, weight in pairs if weight is not None]
+
+
+Where = tuple[str, str]
+"""An operation of a mixture: its scope and its name."""
+
+
+class Mixture(NamedTuple):
+    """The graph in which all active options are computed.
+
+    Attributes:
+        graph: With the settings of the first option, or the largest one, where an operation stands for several.
+        entangled: For each operation, by address, the choices among slices of its weights.
+        relaxed: For each operation, by attribute, the choices that its block weighs.
+    """
+
+    graph: Graph
+    entangled: dict[Where, dict[str, Entangled]]
+    relaxed: dict[Where, dict[str, Relaxed]]
 
 
 def weight_of(term: Term, weights: Weights) -> Tensor:

@@ -2,41 +2,25 @@
 arXiv 1806.09055).
 
 A choice among settings of one operation that are slices of one another is mixed in the weights and not in the results: a sum of slices, each
-times its weight, is one tensor, and the operation runs once (Sukthanker et al., weight entanglement, arXiv 2312.10440).
+times its weight, is one tensor, and the operation runs once (Sukthanker et al., weight entanglement, arXiv 2312.10440). A choice among settings that
+an operation's block can weigh itself is left to it: a recurrent cell weighs what its nodes read within each step, and runs over the sequence once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
-
-from torch import Tensor
+from typing import Any
 
 from archwright.errors import SupernetError
 from archwright.graph.build import GraphBuilder, Value
-from archwright.graph.graph import Graph
 from archwright.graph.ops import PASSING, get_op, load_block
 from archwright.graph.shapes import call
 from archwright.problem import Signature
 from archwright.space.bound import Bound, BoundChoice, BoundDag, BoundNode, BoundOp, BoundParallel, BoundRepeat, join
 from archwright.space.emit import Around, Emission, Values
-from archwright.supernet.mixing import Beside, Front, Mix, Term, Terms, Weights, weight_of
+from archwright.supernet.mixing import Beside, Entangled, Front, Mix, Mixture, Relaxed, Term, Terms, Where
 from archwright.supernet.place import masks
-
-
-class Entangled(NamedTuple):
-    """A choice among slices of one operation's weights.
-
-    Attributes:
-        address: Of the choice.
-        options: Those that are open.
-        masks: For each tensor that they cut: which part each has; see :func:`archwright.supernet.place.masks`.
-    """
-
-    address: str
-    options: tuple[int, ...]
-    masks: dict[str, Tensor]
 
 
 def mixture_graph(
@@ -46,7 +30,7 @@ def mixture_graph(
     counts: Mapping[str, int],
     signature: Signature,
     partial: int = 1,
-) -> tuple[Graph, dict[tuple[str, str], dict[str, Entangled]]]:
+) -> Mixture:
     """The graph in which all active options are computed.
 
     Args:
@@ -57,16 +41,13 @@ def mixture_graph(
         signature: Of the network.
         partial: Choices among operations see one of this many channels, the others pass them by (PC-DARTS: Xu et al. 2020, arXiv 1907.05737).
 
-    Returns:
-        The graph; and for each operation, by scope and name, the choices among slices of its weights.
-
     Raises:
         SupernetError: Where options cannot be mixed.
     """
     builder = GraphBuilder(signature)
     run = _Mixture(builder, dict(fixed), signature, active, counts, partial)
     outputs = run.emit(root, tuple(builder.input(index) for index in range(len(signature.inputs))), "", Around())
-    return builder.finish(outputs), run.entangled
+    return Mixture(builder.finish(outputs), run.entangled, run.relaxed)
 
 
 class _Mixture(Emission):
@@ -83,7 +64,8 @@ class _Mixture(Emission):
     ) -> None:
         super().__init__(builder, choices, signature)
         self.active, self.counts, self.partial = active, counts, partial
-        self.entangled: dict[tuple[str, str], dict[str, Entangled]] = {}
+        self.entangled: dict[Where, dict[str, Entangled]] = {}
+        self.relaxed: dict[Where, dict[str, Relaxed]] = {}
 
     def emit(self, node: Bound, values: Values, scope: str, around: Around) -> Values:
         """Adds all that the node may be."""
@@ -211,15 +193,29 @@ class _Mixture(Emission):
     def _op(self, node: BoundOp, values: Values, scope: str, around: Around) -> Values:
         for key, decided in node.decided:
             if self._open(decided.address):
-                largest = self._entangle(
-                    node, key, decided.values, decided.address, values, scope or node.source.title, around
-                )
-                if largest is None:
-                    return self._each(decided.address, scope, lambda _: self._op(node, values, scope, around))
                 assert decided.address is not None
-                with self._under(decided.address, largest):
+                made = self._relax(node, decided.address, scope or node.source.title)
+                if made is None:
+                    made = self._entangle(
+                        node, key, decided.values, decided.address, values, scope or node.source.title, around
+                    )
+                if made is None:
+                    return self._each(decided.address, scope, lambda _: self._op(node, values, scope, around))
+                with self._under(decided.address, made):
                     return self._op(node, values, scope, around)
         return super()._op(node, values, scope, around)
+
+    def _relax(self, node: BoundOp, address: str, scope: str) -> int | None:
+        """The first option of a choice that the block weighs itself; ``None`` where it does not."""
+        op = node.source.op
+        keys = {key: decided for key, decided in node.decided if decided.address == address}
+        if op in PASSING or op == "adapt" or not keys.keys() <= set(get_op(op).relaxed):
+            return None
+        options = self._options(address)
+        found = self.relaxed.setdefault((scope, get_op(op).name), {})
+        for key, decided in keys.items():
+            found[key] = Relaxed(address, options, tuple(decided.values[option] for option in options))
+        return options[0]
 
     def _entangle(
         self,
@@ -359,6 +355,3 @@ def _covers(one: Any, other: Any) -> bool:
         return False
     pairs = zip(one, other) if isinstance(one, tuple) and isinstance(other, tuple) else [(one, other)]
     return all(a >= b for a, b in pairs)
-
-
-__all__ = ["Beside", "Entangled", "Front", "Mix", "Term", "Terms", "Weights", "mixture_graph", "weight_of"]

@@ -8,7 +8,7 @@ layer finds its weights for a source whichever other sources an architecture lea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from archwright.errors import SupernetError
 from archwright.graph.graph import Node, Parts
 from archwright.graph.measure import make_block, meta_block
+from archwright.graph.module import seeded
 from archwright.graph.ops import Attributes, Op, OpSpec
 from archwright.graph.shapes import Call
 from archwright.problem import Shape
@@ -242,6 +243,19 @@ def shape_of(call: Call) -> nn.Module:
     return meta_block(call.spec, call.attrs, call.inputs)
 
 
+def unfilled(node: Node, weighed: bool) -> nn.Module:
+    """A module for a node whose tensors are to be bound; a user's class may keep tensors that are not registered, and is made as it is."""
+    call = node.call
+    if weighed:
+        assert call.spec.mixture is not None
+        return meta_block(replace(call.spec, block=call.spec.mixture), call.attrs, call.inputs)
+    if isinstance(call.op, str):
+        return meta_block(call.spec, call.attrs, call.inputs)
+    with seeded(0):
+        block: nn.Module = make_block(call.spec, call.attrs, call.inputs)
+    return block
+
+
 def key_of(node: Node, elastic: frozenset[str] | None) -> tuple[Key, frozenset[str]]:
     """The key of a node's place, and which of its attributes are elastic.
 
@@ -251,7 +265,8 @@ def key_of(node: Node, elastic: frozenset[str] | None) -> tuple[Key, frozenset[s
     """
     able = frozenset(node.call.spec.elastic)
     chosen = able if elastic is None else able & elastic
-    apart = tuple((name, value) for name, value in node.attrs if name not in chosen)
+    spared = chosen.union(node.call.spec.relaxed)
+    apart = tuple((name, value) for name, value in node.attrs if name not in spared)
     if elastic is not None and "width" not in elastic:
         apart = (*apart, ("channels", tuple(shape[0] for shape in node.call.inputs)))
     return (node.scope, node.call.spec.name, apart), chosen

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from archwright.errors import ArchwrightError, SupernetError
 from archwright.graph.graph import Graph, Node, Parts, as_tuples
-from archwright.graph.measure import make_block, meta_block
+from archwright.graph.measure import make_block
 from archwright.graph.module import Network, build, seeded
 from archwright.graph.names import names
 from archwright.graph.ops import get_op, load_block, op_from_name, op_name
@@ -23,9 +23,9 @@ from archwright.problem import Architecture, Signature
 from archwright.space import Space
 from archwright.space.covering import covering
 from archwright.supernet.elastic import check_elastic
-from archwright.supernet.mixing import expected, listed
-from archwright.supernet.mixture import Entangled, Mix, Weights, mixture_graph
-from archwright.supernet.place import Cut, Key, Place, key_of, owner_of, shape_of, tensors
+from archwright.supernet.mixing import Entangled, Mix, Mixture, Relaxed, Weights, expected, listed
+from archwright.supernet.mixture import mixture_graph
+from archwright.supernet.place import Cut, Key, Place, key_of, owner_of, shape_of, tensors, unfilled
 from archwright.supernet.sorting import sort_units
 
 Binding = tuple[dict[str, Any], str, str, Cut, tuple[tuple[str, tuple[int, ...], Tensor], ...]]
@@ -36,11 +36,12 @@ _KEPT = 512
 
 
 class _Run(NamedTuple):
-    """A network on shared weights: what binds its modules to them, and its weighted sums."""
+    """A network on shared weights: what binds its modules to them, its weighted sums, and the blocks that weigh settings themselves."""
 
     network: Network
     bindings: list[tuple[Place, list[Binding]]]
     mixes: list[Mix]
+    relaxed: list[tuple[Any, dict[str, Relaxed]]]
 
 
 class Supernet(nn.Module):
@@ -157,6 +158,8 @@ class Supernet(nn.Module):
         run, weights = self._run(how, active)
         for mix in run.mixes:
             mix.weights = weights
+        for block, choices in run.relaxed:
+            block.mixed = {key: choice.weighed(weights) for key, choice in choices.items()}  # type: ignore[arg-type]
         made = self._made(how)
         for place, bindings in run.bindings:
             whole = made(place)
@@ -221,10 +224,10 @@ class Supernet(nn.Module):
         run = self._runs.get(key)
         if run is None:
             if isinstance(how, Architecture):
-                run = self._compile(self.space.graph(how, self.signature), {})
+                run = self._compile(Mixture(self.space.graph(how, self.signature), {}, {}))
             else:
                 run = self._compile(
-                    *mixture_graph(self.space._bound, fixed, chosen, self.counts, self.signature, self.partial)
+                    mixture_graph(self.space._bound, fixed, chosen, self.counts, self.signature, self.partial)
                 )
             self._runs[key] = run
             while len(self._runs) > _KEPT:
@@ -232,14 +235,16 @@ class Supernet(nn.Module):
         self._runs.move_to_end(key)
         return run, weights
 
-    def _compile(self, graph: Graph, entangled: Mapping[tuple[str, str], Mapping[str, Entangled]]) -> _Run:
+    def _compile(self, mixture: Mixture) -> _Run:
         """The network of a graph on the shared weights."""
+        graph = mixture.graph
         met = {index: self._meet(node, _parts(graph, index)) for index, node in _weighted(graph)}
         for key, place, grew in met.values():
             if grew:
                 self._build(key, place)
         bindings: list[tuple[Place, list[Binding]]] = []
         mixes: list[Mix] = []
+        relaxed: list[tuple[Any, dict[str, Relaxed]]] = []
 
         def make(index: int, node: Node) -> Any:
             if node.op is Mix:
@@ -248,19 +253,25 @@ class Supernet(nn.Module):
             if index not in met:
                 return make_block(node.call.spec, node.attrs, node.call.inputs)
             key, place, _ = met[index]
-            mixed = entangled.get((node.scope, node.call.spec.name), {})
-            block, bound = self._shell(key, place, node, _parts(graph, index), mixed)
+            where = node.scope, node.call.spec.name
+            weighed = mixture.relaxed.get(where, {})
+            block, bound = self._shell(
+                key, place, node, _parts(graph, index), mixture.entangled.get(where, {}), bool(weighed)
+            )
+            if weighed:
+                relaxed.append((block, weighed))
             if bound:
                 bindings.append((place, bound))
             return block
 
-        return _Run(Network(graph, make), bindings, mixes)
+        return _Run(Network(graph, make), bindings, mixes, relaxed)
 
     def _shell(
-        self, key: Key, place: Place, node: Node, parts: Parts, mixed: Mapping[str, Entangled]
+        self, key: Key, place: Place, node: Node, parts: Parts, mixed: Mapping[str, Entangled], weighed: bool
     ) -> tuple[nn.Module, list[Binding]]:
         """A module of this setting whose tensors are bound to parts of the shared ones before each run; the shared module itself where that is it."""
-        if not mixed and (key, node.call, parts) in self._shells:
+        alone = not mixed and not weighed
+        if alone and (key, node.call, parts) in self._shells:
             return self._shells[key, node.call, parts]
         assert place.block is not None
         cuts = place.cuts(node.call, parts)
@@ -268,10 +279,10 @@ class Supernet(nn.Module):
         largest = dict(node.attrs) == place.attrs and all(
             cut.ranges == tuple(((0, size),) for size in whole[name].shape) for name, cut in cuts.items()
         )
-        if "hypernetwork" not in self._modules and largest and not mixed and cuts.keys() == whole.keys():
+        if "hypernetwork" not in self._modules and largest and alone and cuts.keys() == whole.keys():
             found: tuple[nn.Module, list[Binding]] = place.block, []
         else:
-            shell = _unfilled(node)
+            shell = unfilled(node, weighed)
             bound: list[Binding] = []
             for name, cut in cuts.items():
                 owner, leaf = owner_of(shell, name)
@@ -283,7 +294,7 @@ class Supernet(nn.Module):
                 )
                 bound.append((owner._parameters if parameter else owner._buffers, leaf, name, cut, factors))
             found = shell, bound
-        if not mixed:
+        if alone:
             self._shells[key, node.call, parts] = found
         return found
 
@@ -361,16 +372,6 @@ class Supernet(nn.Module):
 
 
 _UNSET = object()
-
-
-def _unfilled(node: Node) -> nn.Module:
-    """A module for a node whose tensors are to be bound; a user's class may keep tensors that are not registered, and is made as it is."""
-    call = node.call
-    if isinstance(call.op, str):
-        return meta_block(call.spec, call.attrs, call.inputs)
-    with seeded(0):
-        block: nn.Module = make_block(call.spec, call.attrs, call.inputs)
-    return block
 
 
 def _weighted(graph: Graph) -> Iterator[tuple[int, Node]]:

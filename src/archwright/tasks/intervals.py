@@ -1,6 +1,6 @@
 """Confidence intervals of test metrics, and paired comparisons of two networks on the same rows.
 
-All intervals are 95%. Accuracy gets Wilson's score interval (Wilson 1927, JASA 22, 209-212); everything else the percentile bootstrap over
+All intervals are 95%. Of a text whole windows are drawn, because the symbols in one depend on each other. Accuracy gets Wilson's score interval (Wilson 1927, JASA 22, 209-212), but for texts; everything else the percentile bootstrap over
 test rows (Efron and Tibshirani 1993, chapter 13), except where the rows leave it nothing to draw from (see :func:`intervals` and
 :func:`paired_difference`). They say how far the result would move on other test rows of the same
 kind; they do not contain the noise of training again with another seed.
@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from archwright.errors import DataError
 from archwright.problem.final import RATES, Comparison, Interval
 from archwright.problem.settings import MINIMISED
+from archwright.tasks.metrics import symbols
 
 RESAMPLES = 1000
 """Bootstrap resamples; the interval's ends are then known to about a tenth of its width."""
@@ -51,13 +52,13 @@ def intervals(kind: str, y: ArrayLike, outputs: ArrayLike, *, scale: float = 1.0
 
     Args:
         kind: ``"classification"`` or ``"regression"``.
-        y: True classes (int) or targets (float), shape ``(n,)``.
-        outputs: Logits ``(n, classes)``, or predictions ``(n,)`` or ``(n, 1)`` in the units of ``y``.
+        y: True classes (int) or targets (float), shape ``(n,)``; of a text the next symbols ``(n, steps)``.
+        outputs: Logits ``(n, classes)``, or predictions ``(n,)`` or ``(n, 1)`` in the units of ``y``; of a text logits ``(n, classes, steps)``.
         scale: What the targets were divided by (``task.target_std``), so that ``mae`` and ``rmse`` are in the target's units.
         seed: Of the bootstrap; equal seeds give equal intervals.
 
     Returns:
-        accuracy, balanced_accuracy, macro_f1, log_loss; or mae, r2, rmse. Where every row is right, the bootstrap has nothing to
+        accuracy, balanced_accuracy, macro_f1, log_loss; or mae, r2, rmse; or perplexity, accuracy, log_loss of a text. Where every row is right, the bootstrap has nothing to
         draw from, and all rates get accuracy's interval. A metric that is undefined on these rows (R2 of equal
         targets) is left out.
     """
@@ -70,7 +71,8 @@ def intervals(kind: str, y: ArrayLike, outputs: ArrayLike, *, scale: float = 1.0
             drawn[name].append(statistics[name](weights))
     found = {name: _percentiles(value, np.concatenate(drawn[name])) for name, value in values.items()}
     if kind == "classification":
-        found["accuracy"] = wilson(round(found["accuracy"].value * rows), rows)
+        if np.ndim(y) == 1 or found["accuracy"].value == 1.0:
+            found["accuracy"] = wilson(round(found["accuracy"].value * rows), rows)
         if found["accuracy"].value == 1.0:
             found |= {name: found["accuracy"] for name in found if name in RATES}
     return found
@@ -91,7 +93,7 @@ def compare(
     Args:
         kind: ``"classification"`` or ``"regression"``.
         metric: One of those of :func:`intervals`. Where less of it is better the sign is turned, so that positive favours ``first``.
-        y: True classes or targets, shape ``(n,)``.
+        y: True classes or targets, as for :func:`intervals`.
         first: Logits or predictions of the first network, as for :func:`intervals`.
         second: Those of the second.
         scale: As for :func:`intervals`.
@@ -157,6 +159,13 @@ def _resamples(rows: int, seed: int) -> Iterator[Floats]:
 
 
 def _statistics(kind: str, y: NDArray[np.generic], outputs: Floats, scale: float) -> tuple[dict[str, Statistic], int]:
+    if (
+        kind == "classification"
+        and y.ndim == 2
+        and y.size
+        and outputs.shape == (len(y), *outputs.shape[1:2], y.shape[1])
+    ):
+        return _text(y.astype(np.int64), outputs), y.shape[0]
     if y.ndim != 1 or y.shape[0] != outputs.shape[0] or y.shape[0] == 0:
         raise DataError(
             f"Got truths {y.shape} and outputs {outputs.shape}; expected one row of outputs for each truth."
@@ -194,6 +203,15 @@ def _classification(y: NDArray[np.int64], logits: Floats) -> dict[str, Statistic
         "balanced_accuracy": balanced,
         "macro_f1": macro_f1,
         "log_loss": lambda weights: weights @ losses / y.size,
+    }
+
+
+def _text(y: NDArray[np.int64], logits: Floats) -> dict[str, Statistic]:
+    losses, right = symbols(y, logits)
+    return {
+        "perplexity": lambda weights: np.exp(weights @ losses / len(y)),
+        "accuracy": lambda weights: weights @ right / len(y),
+        "log_loss": lambda weights: weights @ losses / len(y),
     }
 
 

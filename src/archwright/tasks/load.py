@@ -16,11 +16,13 @@ from archwright.tasks.arrays import in_memory, npz
 from archwright.tasks.builtin import BUILT_IN
 from archwright.tasks.fit import fit_images, fit_table
 from archwright.tasks.images import image_folder, natural_changes
+from archwright.tasks.preprocess import TEXT_SUFFIXES
 from archwright.tasks.raw import Raw
 from archwright.tasks.split import TEST, TRAIN, VALID, split
 from archwright.tasks.tables import frame_with_target, table_file
 from archwright.tasks.targets import settle
 from archwright.tasks.task import METRICS, Kind, Split, Task
+from archwright.tasks.text import is_text, text_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,11 +42,11 @@ def load_task(
     """A data set made ready for networks.
 
     Official test and validation splits are kept. Without a test split the rows are dealt 60/20/20 by the seed, stratified; without a
-    validation split a fifth of the training rows becomes it.
+    validation split a fifth of the training rows becomes it. A text is cut in its order, see :func:`~archwright.tasks.text.text_task`.
 
     Args:
-        source: A built-in name (:func:`list_tasks`); ``hf:NAME`` for Hugging Face; a folder of class folders; an ``.npz``, CSV or Parquet
-            file; a DataFrame; or ``(x, y)`` in memory (two dimensions: a table, three or four: images).
+        source: A built-in name (:func:`list_tasks`); ``hf:NAME`` for Hugging Face; a folder of class folders; an ``.npz``, CSV, Parquet
+            or text file (``.txt``, ``.txt.gz``); a DataFrame; or ``(x, y)`` in memory (two dimensions: a table, three or four: images).
         target: Column (of a table) or array (of an ``.npz`` file) to predict.
         kind: ``"classification"`` or ``"regression"``; by default texts, truths and few distinct whole numbers are classes.
         seed: Seed of the split.
@@ -62,6 +64,8 @@ def load_task(
     """
     if seed < 0:
         raise DataError(f"Got seed={seed}; expected 0 or more.")
+    if isinstance(source, str | Path) and is_text(path := Path(source).expanduser()) and path.is_file():
+        return text_task(path, target, kind, seed, holdout=holdout)
     return make_task(_read(source, target, image_size), kind, seed, holdout=holdout)
 
 
@@ -96,7 +100,7 @@ def _read_path(path: Path, written: str, target: str | None, image_size: int | N
         if is_table:
             return table_file(path, target)
         raise DataError(
-            f"Got the file {path}; expected .npz, {', '.join(_TABLES)}, or a folder of class folders with images."
+            f"Got the file {path}; expected .npz, {', '.join((*_TABLES, *TEXT_SUFFIXES))}, or a folder of class folders with images."
         )
     if path.suffix or len(path.parts) > 1:
         beside = sorted(file.name for file in path.parent.iterdir()) if path.parent.is_dir() else []

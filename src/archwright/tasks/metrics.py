@@ -12,13 +12,14 @@ def metrics(kind: str, y: np.ndarray, outputs: np.ndarray, *, scale: float = 1.0
 
     Args:
         kind: ``"classification"`` or ``"regression"``.
-        y: Class numbers, or (standardised) targets, shape ``(n,)``.
-        outputs: Logits ``(n, classes)``, or predictions ``(n,)`` or ``(n, 1)`` in the units of ``y``.
+        y: Class numbers, or (standardised) targets, shape ``(n,)``; of a text the next symbols ``(n, steps)``.
+        outputs: Logits ``(n, classes)``, or predictions ``(n,)`` or ``(n, 1)`` in the units of ``y``; of a text logits ``(n, classes, steps)``.
         scale: What the targets were divided by (``task.target_std``), so that ``mae`` and ``rmse`` are in the target's own units.
 
     Returns:
         accuracy, balanced_accuracy (over the classes present in ``y``), macro_f1 (over those present or predicted), log_loss;
-        or r2 (NaN below two rows), mae, rmse.
+        or r2 (NaN below two rows), mae, rmse. Of a text perplexity (the exponential of the mean negative log-likelihood of a symbol), accuracy and
+        log_loss, over all positions.
 
     Raises:
         DataError: Where the shapes do not fit.
@@ -29,6 +30,13 @@ def metrics(kind: str, y: np.ndarray, outputs: np.ndarray, *, scale: float = 1.0
     y, outputs = np.asarray(y), np.asarray(outputs, dtype=np.float64)
     if kind not in ("classification", "regression"):
         raise DataError(f"Got the kind {kind!r}; expected 'classification' or 'regression'.")
+    if (
+        kind == "classification"
+        and y.ndim == 2
+        and y.size
+        and outputs.shape == (len(y), *outputs.shape[1:2], y.shape[1])
+    ):
+        return _text(y, outputs)
     shapes = [(len(y), outputs.shape[-1])] if kind == "classification" else [(len(y),), (len(y), 1)]
     if y.ndim != 1 or not len(y) or outputs.shape not in shapes or outputs.ndim == 0:
         raise DataError(
@@ -52,6 +60,29 @@ def _classification(y: np.ndarray, logits: np.ndarray) -> dict[str, float]:
         "macro_f1": float(f1.mean()),
         "log_loss": float(log_loss(y, chances, labels=np.arange(logits.shape[1]))),
     }
+
+
+def symbols(y: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each window of a text the mean negative log-likelihood of its next symbols, and the share of them that is guessed right, each ``(n,)``.
+
+    Args:
+        y: The next symbols ``(n, steps)``.
+        logits: For each of them ``(n, classes, steps)``.
+    """
+    top = logits.max(axis=1)
+    with np.errstate(invalid="ignore"):
+        total = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    own = np.take_along_axis(logits, y[:, None], axis=1)[:, 0]
+    return (total - own).mean(axis=1), (logits.argmax(axis=1) == y).mean(axis=1)
+
+
+def _text(y: np.ndarray, logits: np.ndarray) -> dict[str, float]:
+    if not np.isfinite(logits).all():
+        return dict.fromkeys(("perplexity", "accuracy", "log_loss"), float("nan"))
+    losses, right = symbols(y, logits)
+    with np.errstate(over="ignore"):
+        perplexity = float(np.exp(losses.mean()))
+    return {"perplexity": perplexity, "accuracy": float(right.mean()), "log_loss": float(losses.mean())}
 
 
 def _regression(y: np.ndarray, predicted: np.ndarray, scale: float) -> dict[str, float]:

@@ -8,12 +8,15 @@ Arrays are in the units of the training data. Image files and PIL images, whose 
 0 to ``scale`` first: the digits of scikit-learn, for example, are 0 to 16.
 The record of a table holds ``width`` (raw columns) and ``columns``: numbers (missing: the median; then standardised; with an indicator
 of what was missing where the training rows had such) and categories (one-hot; unknown ones are all zero, or "other" where there is one).
+The record of a text holds ``symbols``, which are numbered from 1 in this order (0 is any other), ``steps``, the length of a window, and ``padding``, the
+number of the symbol that comes before shorter texts: the line break, or the most frequent symbol where there is none.
 All numbers in it come from the training rows alone.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,6 +50,12 @@ MISSING = frozenset(
 IMAGE_SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"))
 """Endings of the names of image files."""
 
+TEXT_SUFFIXES = (".txt", ".txt.gz")
+"""Endings of the names of texts."""
+
+UNKNOWN = "(other)"
+"""Name of the class of all symbols that have none of their own."""
+
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
 
@@ -57,29 +66,38 @@ def apply(record: Mapping[str, Any], raw: Any) -> np.ndarray:
         record: The task's record.
         raw: Images: a path, a PIL image, a list of either (their white becomes ``scale``), or an array in the record's layout
             (with or without the batch dimension) and in the units of the training data. Tables: a DataFrame, a mapping from
-            column name to values, a list of such rows, or a 2-D array.
+            column name to values, a list of such rows, or a 2-D array. Texts: a string or a list of them, of each of which the last
+            ``steps`` symbols count; shorter ones are padded on the left.
 
     Raises:
         ValueError: Where the raw input does not fit the record.
     """
     if record["modality"] == "image":
         return normalise(record, pixels(record, raw))
+    if record["modality"] == "text":
+        return last_windows(record, raw)
     return table(record, raw)
 
 
 def predictions(record: Mapping[str, Any], outputs: np.ndarray) -> np.ndarray:
-    """The network's outputs as answers: names of classes, or values in the target's own units, shape ``(n,)``."""
+    """The network's outputs as answers: names of classes, or values in the target's own units, shape ``(n,)``.
+
+    Of a text it is the symbol after the last one of each window.
+    """
     target = record["target"]
     if target["kind"] == "classification":
-        names: np.ndarray = np.asarray(target["classes"], dtype=object)[np.asarray(outputs).argmax(axis=1)]
+        logits = after_last(np.asarray(outputs))
+        names: np.ndarray = np.asarray(target["classes"], dtype=object)[logits.argmax(axis=1)]
         return names
     values: np.ndarray = np.asarray(outputs, dtype=np.float64).reshape(len(outputs))
     return values * float(target["std"]) + float(target["mean"])
 
 
 def read(record: Mapping[str, Any], path: str | Path) -> Any:
-    """Raw input from a file or folder: an image, a folder of images (sorted by name), a CSV file or an ``.npy`` array."""
+    """Raw input from a file or folder: an image, a folder of images (sorted by name), a CSV file, an ``.npy`` array or a text."""
     path = Path(path)
+    if record["modality"] == "text":
+        return read_text(path)
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
     if path.suffix.lower() == ".npy":
@@ -294,3 +312,59 @@ def number(value: Any) -> float:
     except ValueError:
         return float("nan")
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+# Texts
+
+
+def read_text(path: Path) -> str:
+    """A text in UTF-8, perhaps packed by gzip; all line breaks are ``\\n``."""
+    content = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        content = gzip.decompress(content)
+    return content.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def last_windows(record: Mapping[str, Any], raw: Any) -> np.ndarray:
+    """The last symbols of each text as numbers, float32 ``(n, steps)``."""
+    texts = [raw] if isinstance(raw, str) else list(raw)
+    steps = record["steps"]
+    windows = np.full((len(texts), steps), record["padding"], dtype=np.float32)
+    for window, given in zip(windows, texts):
+        if not isinstance(given, str):
+            raise ValueError(f"Got a {type(given).__name__}; expected a text, or a list of texts.")
+        last = numbered(record["symbols"], given[-steps:])
+        window[steps - len(last) :] = last
+    return windows
+
+
+def numbered(symbols: Sequence[str], given: str) -> np.ndarray:
+    """The number of each symbol of a text, int64 ``(n,)``; 0 for those not among the symbols.
+
+    >>> numbered(["a", "b"], "abcba").tolist()
+    [1, 2, 0, 2, 1]
+    """
+    known = np.array([ord(symbol) for symbol in symbols], dtype=np.int64)
+    order = known.argsort()
+    codes = code_points(given)
+    place = order[np.minimum(np.searchsorted(known[order], codes), len(known) - 1)]
+    return np.where(known[place] == codes, place + 1, 0)
+
+
+def code_points(given: str) -> np.ndarray:
+    """The Unicode code points of a text, int64 ``(n,)``."""
+    return np.frombuffer(given.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
+
+
+def shown(name: str) -> str:
+    """The name of a class for people: spaces, line breaks and marks, which could be missed, are in quotes.
+
+    >>> shown("cat"), shown(" ")
+    ('cat', "' '")
+    """
+    return name if name.isprintable() and any(map(str.isalnum, name)) else repr(name)
+
+
+def after_last(outputs: np.ndarray) -> np.ndarray:
+    """Of outputs for each step of a window ``(n, classes, steps)`` those of the last ``(n, classes)``; others as they are."""
+    return outputs[:, :, -1] if outputs.ndim == 3 else outputs

@@ -16,13 +16,14 @@ from archwright.problem import Shape, Signature
 from archwright.tasks import preprocess as standalone
 
 Kind = Literal["classification", "regression"]
-Modality = Literal["image", "tabular"]
+Modality = Literal["image", "tabular", "text"]
 
 METRICS: dict[str, tuple[str, ...]] = {
     "classification": ("accuracy", "balanced_accuracy", "macro_f1", "log_loss"),
     "regression": ("r2", "mae", "rmse"),
+    "text": ("perplexity", "accuracy", "log_loss"),
 }
-"""The metrics of each kind of task; the first is the default objective."""
+"""The metrics of each kind of task, and of texts, which are classified symbol by symbol; the first is the default objective."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,8 +31,9 @@ class Split:
     """Rows of a task.
 
     Attributes:
-        x: Inputs, float32 ``(n, *shape)``, preprocessed.
-        y: Targets, shape ``(n,)``: int64 class numbers, or float32 standardised values.
+        x: Inputs, float32 ``(n, *shape)``, preprocessed; of a text windows of symbols' numbers ``(n, steps)``.
+        y: Targets, shape ``(n,)``: int64 class numbers, or float32 standardised values; of a text the number of the next symbol at each position,
+            int64 ``(n, steps)``.
     """
 
     x: np.ndarray
@@ -48,7 +50,7 @@ class Meta:
     Attributes:
         name: The task's name.
         kind: ``classification`` or ``regression``.
-        modality: ``image`` or ``tabular``.
+        modality: ``image``, ``tabular`` or ``text``.
         signature: Input shape and number of outputs.
         classes: Names of the classes in the order of their numbers (sorted); empty for regression.
         metrics: Names of the metrics.
@@ -74,7 +76,7 @@ class Meta:
 
     @property
     def shape(self) -> Shape:
-        """Shape of one input: ``(channels, height, width)`` or ``(features,)``."""
+        """Shape of one input: ``(channels, height, width)``, ``(features,)`` or ``(steps,)``."""
         return self.signature.inputs[0]
 
 
@@ -110,7 +112,7 @@ class Task(Splits):
     @property
     def default_space(self) -> str:
         """Name of the space that suits the task."""
-        return "cnn" if self.modality == "image" else "mlp"
+        return {"image": "cnn", "tabular": "mlp", "text": "rnn-cell"}[self.modality]
 
     def apply(self, raw: Any) -> np.ndarray:
         """New raw inputs as the network takes them, float32 ``(n, *shape)``.
@@ -129,18 +131,23 @@ class Task(Splits):
 
     def describe(self) -> tuple[tuple[str, str], ...]:
         """The task for people, as rows of ``(what, value)``."""
+        text = self.modality == "text"
         rows = [
             ("name", self.name),
-            ("task", f"{self.modality} {self.kind}"),
-            ("rows", f"{len(self.train):,} train, {len(self.valid):,} validation, {len(self.test):,} test"),
-            ("input", " x ".join(map(str, self.shape))),
+            ("task", "the next symbol of a text" if text else f"{self.modality} {self.kind}"),
+            (
+                "windows" if text else "rows",
+                f"{len(self.train):,} train, {len(self.valid):,} validation, {len(self.test):,} test",
+            ),
+            ("input", " x ".join(map(str, self.shape)) + (" symbols" if text else "")),
         ]
         if self.kind == "classification":
-            names = ", ".join(self.classes[:10]) + (", ..." if len(self.classes) > 10 else "")
-            share = np.bincount(self.train.y).max() / len(self.train)
+            shown = [standalone.shown(name) for name in self.classes]
+            counts = np.bincount(self.train.y.ravel())
+            share = counts.max() / counts.sum()
             rows += [
-                ("classes", f"{len(self.classes)}: {names}"),
-                ("largest class", f"{share:.1%} of the training rows"),
+                ("classes", f"{len(shown)}: {', '.join(shown[:10])}" + (", ..." if len(shown) > 10 else "")),
+                ("largest class", f"{share:.1%} of the training {'symbols' if text else 'rows'}"),
             ]
         else:
             rows += [("target", f"mean {self.target_mean:.4g}, standard deviation {self.target_std:.4g}")]

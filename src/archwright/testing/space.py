@@ -141,10 +141,13 @@ def _check_runs(space: Space, signature: Signature, architecture: Architecture) 
     network = build(graph, 0)
     network.train()
     generator = torch.Generator().manual_seed(0)
-    outputs = network(*(torch.randn(_BATCH, *shape, generator=generator) for shape in signature.inputs))
+    inputs = [torch.randn(_BATCH, *shape, generator=generator) for shape in signature.inputs]
+    if signature.positions:  # numbers of symbols
+        inputs = [torch.randint_like(x, min(signature.outputs), generator=generator) for x in inputs]
+    outputs = network(*inputs)
     outputs = outputs if isinstance(outputs, tuple | list) else (outputs,)
-    shapes = [tuple(output.shape[:2]) for output in outputs]
-    assert shapes == [(_BATCH, units) for units in signature.outputs], (
+    shapes = [tuple(output.shape) if signature.positions else tuple(output.shape[:2]) for output in outputs]
+    assert shapes == [(_BATCH, units, *signature.positions) for units in signature.outputs], (
         f"{architecture} computes outputs of shapes {shapes}"
     )
     sum(output.square().mean() for output in outputs).backward()

@@ -32,7 +32,8 @@ from archwright.problem import Architecture, Signature
 from archwright.space import OUTPUTS, Space, chain, choice, get_space, op
 from archwright.supernet import Supernet
 from archwright.supernet.edges import edges_of
-from archwright.supernet.mixture import Beside, Front, Mix, mixture_graph
+from archwright.supernet.mixing import Beside, Front, Mix
+from archwright.supernet.mixture import mixture_graph
 
 Make = Callable[..., Shared]
 Data = Callable[..., tuple[Tensor, Tensor]]
@@ -349,7 +350,7 @@ def channels() -> Space:
 
 def test_a_quarter_of_the_channels_passes_through_operations() -> None:
     space = channels()
-    graph, _ = mixture_graph(
+    graph, *_ = mixture_graph(
         space._bound, {}, {"middle": (0, 1)}, {"middle": 2}, Signature(((1, 8, 8),), (3,)), partial=PcDarts().partial
     )
     nodes = {node.op if isinstance(node.op, str) else node.op.__name__: node for _, node in graph.operations()}

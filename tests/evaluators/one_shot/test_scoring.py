@@ -81,11 +81,14 @@ def test_options_in_brackets() -> None:
     assert parse("gdas( hot=5.0 , cold = 1 )") == ("gdas", {"hot": 5.0, "cold": 1})
     assert get_picker("darts(order=2)").order == 2  # type: ignore[attr-defined]
     evaluator = OneShot("", "gdas(hot=5, warm=True, batch_size=8)")
-    assert evaluator.own == {"warm": True, "lr": 0.1, "batch_size": 8, "epochs": 0}
+    assert evaluator.own == {"warm": True, "lr": None, "batch_size": 8, "epochs": 0}
     assert evaluator.make_picker().hot == 5  # type: ignore[attr-defined]
     assert evaluator.recipe(10_000).batch_size == 8
     assert OneShot("", "uniform").recipe(1000).batch_size == 16
     assert OneShot("", "uniform").recipe(100_000).batch_size == 32
+    image, text = (OneShot("", "uniform").recipe(1000, modality) for modality in ("image", "text"))
+    assert (image.lr, image.clip, text.lr, text.clip) == (0.1, 5.0, 2.0, 0.25)
+    assert OneShot("", "uniform(lr=0.3)").recipe(1000, "text").lr == 0.3
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def forecast(space: Any, task: Task, evaluator: OneShot, seed: int) -> dict[str,
             f"The space {space.name!r} is no expression; weights are shared among the networks of an archwright.Space."
         )
     picker = evaluator.make_picker()
-    recipe = evaluator.recipe(len(task.train))
+    recipe = evaluator.recipe(len(task.train), task.modality)
     net = Supernet(space, task.signature, seed=seed, transforms=picker.transforms, partial=picker.partial)
     shared = Shared(net, picker, recipe, task.kind, seed)
     y = torch.from_numpy(task.train.y[: recipe.batch_size])

@@ -81,7 +81,11 @@ def jacob_cov(network: nn.Module, x: Tensor, y: Tensor, kind: str) -> float:
             f"jacob_cov is not defined for inputs of shape {tuple(x.shape[1:])}; it needs four numbers or more. Choose another score."
         )
     inputs = x[:rows].clone().requires_grad_()
-    (gradients,) = torch.autograd.grad(network(inputs).sum(), inputs)
+    (gradients,) = torch.autograd.grad(network(inputs).sum(), inputs, allow_unused=True)
+    if gradients is None:
+        raise EvaluationError(
+            "jacob_cov is not defined for a network of symbols, which has no gradient with respect to its input. Choose another score."
+        )
     correlations = torch.corrcoef(gradients.flatten(1).double())
     if not correlations.isfinite().all():
         return math.nan
@@ -158,6 +162,10 @@ def zen(network: nn.Module, x: Tensor, y: Tensor, kind: str) -> float:
         EvaluationError: Where the network computes no map of an image.
     """
     maps: list[Tensor] = []
+    if any(isinstance(module, nn.Embedding) for module in network.modules()):
+        raise EvaluationError(
+            "zen is not defined for a network of symbols, of which none is close. Choose another score."
+        )
     with torch.no_grad():
         for weight in weights(network):
             weight.normal_()

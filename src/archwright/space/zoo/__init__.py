@@ -28,6 +28,7 @@ _OURS = {
     "memory-bank": "memory_bank",
     "mobilenet": "mobilenet",
     "vit": "vit",
+    "rnn-cell": "rnn_cell",
 }
 
 
