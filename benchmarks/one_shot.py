@@ -44,14 +44,21 @@ METHODS: dict[str, dict[str, Any]] = {
 
 def run(method: str, seed: int, asked: argparse.Namespace) -> aw.Result:
     """A search, or the record of one."""
-    task = aw.load_task(asked.data, image_size=asked.size)
     name = f"{asked.data}{asked.size or ''}-{asked.space}-{method.replace(' ', '').replace('+', '-')}-{asked.budget}-seed{seed}"
     known = {found.name for found in Store(asked.store).ledger.runs()}
     if name in known:
         found = open_run(name, store=asked.store)
-        return found if found.ended is not None else aw.resume(name, data=task, store=asked.store, progress="none")
+        return found if found.ended is not None else aw.resume(name, store=asked.store, progress="none")
     settings = {**METHODS[method], "budget": asked.budget, "seed": seed, "baseline": 0.0, "workers": asked.workers}
-    return aw.search(task, space=SPACES[asked.space](), name=name, store=asked.store, progress="none", **settings)
+    return aw.search(
+        asked.data,
+        image_size=asked.size,
+        space=SPACES[asked.space](),
+        name=name,
+        store=asked.store,
+        progress="none",
+        **settings,
+    )
 
 
 def facts(result: aw.Result) -> dict[str, float]:

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import archwright as aw
 from archwright.errors import DataError
 from archwright.tasks import builtin, list_tasks, load_task
 
@@ -12,6 +13,20 @@ FASHION = Path("/usr/share/datasets/fashion-mnist")
 
 def test_images_can_be_made_smaller():
     assert load_task("digits", image_size=4).shape == (1, 4, 4)
+    with pytest.raises(DataError, match="Got image_size=2; expected at least 4 pixels"):
+        load_task("digits", image_size=2)
+
+
+def test_a_search_on_smaller_images_goes_on_with_them(tmp_path):
+    space = aw.get_space("cnn", depth=1, widths=((4, 8), (4, 8)))
+    kept = {"store": tmp_path, "progress": "none"}
+    result = aw.search(
+        "digits", image_size=4, space=space, budget="2 trials", fidelity=aw.Fidelity(1), workers=1, name="small", **kept
+    )
+    assert result.problem.signature.inputs == ((1, 4, 4),)
+    assert len(aw.resume("small", budget="3 trials", workers=1, **kept).trials) > len(result.trials)
+    with pytest.raises(DataError, match="loaded already"):
+        aw.search(load_task("digits"), image_size=4, budget="1 trials")
 
 
 @pytest.mark.parametrize(

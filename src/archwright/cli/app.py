@@ -34,6 +34,10 @@ Store = Annotated[
     Path | None,
     typer.Option(help="Folder of the runs. Default: $ARCHWRIGHT_RUNS, or ./archwright-runs.", show_default=False),
 ]
+ImageSize = Annotated[
+    int | None,
+    typer.Option(help="Pixels of the images' long side. Default: their own, at most 64.", show_default=False),
+]
 RunName = Annotated[
     str | None,
     typer.Argument(metavar="[NAME]", help="The run (see `archwright runs`). Default: the latest.", show_default=False),
@@ -80,6 +84,7 @@ def search(
         str | None,
         typer.Option(help="classification or regression. Default: found out from the target.", show_default=False),
     ] = None,
+    image_size: ImageSize = None,
     objective: Annotated[
         list[str] | None,
         typer.Option(
@@ -130,6 +135,7 @@ def search(
         evaluator=evaluator,
         target=target,
         kind=kind,
+        image_size=image_size,
         objectives=objective or None,
         constraints=constraint or (),
         latency=latency,
@@ -179,13 +185,14 @@ def latency(
         str | None, typer.Option(help="Whose operations. Default: that of a search.", show_default=False)
     ] = None,
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
+    image_size: ImageSize = None,
     threads: Annotated[int, typer.Option(help="Threads an operation may use.")] = 1,
     out: Annotated[Path, typer.Option(help="Where the table goes.")] = Path("latency.json"),
 ) -> None:
     """Measure what each operation of a space takes on this machine, for searches with `--latency` and 'latency_ms<=5'."""
     from archwright.cli.latency import measure
 
-    measure(data, space, target, threads, out, console)
+    measure(data, space, target, image_size, threads, out, console)
 
 
 @app.command()
@@ -295,11 +302,12 @@ def data(
         str | None, typer.Argument(help="A data set, to see its splits, shapes and warnings.", show_default=False)
     ] = None,
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
+    image_size: ImageSize = None,
 ) -> None:
     """List the built-in data sets, or inspect one (yours too) before searching."""
     from archwright.cli.tables import data_table
 
-    data_table(source, target, console)
+    data_table(source, target, image_size, console)
 
 
 @app.command()

@@ -9,13 +9,21 @@ from rich.console import Console
 from rich.progress import Progress
 
 
-def measure(data: str, space: str | None, target: str | None, threads: int, out: Path, console: Console) -> None:
+def measure(
+    data: str,
+    space: str | None,
+    target: str | None,
+    image_size: int | None,
+    threads: int,
+    out: Path,
+    console: Console,
+) -> None:
     """Measures the operations of a space on this machine and writes the table."""
     from archwright.evaluators.latency import measure_table
     from archwright.space import get_space
     from archwright.tasks import load_task
 
-    task = load_task(data, target)
+    task = load_task(data, target, image_size=image_size)
     chosen = get_space(space or task.default_space)
     with Progress(console=console, transient=True) as bar:
         job = bar.add_task(f"operations of {chosen.name}", total=None)

@@ -126,7 +126,7 @@ def spaces_table(name: str | None, console: Console) -> None:
     console.print(f"{space.size:,} architectures", highlight=False)
 
 
-def data_table(source: str | None, target: str | None, console: Console) -> None:
+def data_table(source: str | None, target: str | None, image_size: int | None, console: Console) -> None:
     """The built-in data sets, or one data set in detail."""
     from archwright.tasks import list_tasks, load_task
 
@@ -136,7 +136,7 @@ def data_table(source: str | None, target: str | None, console: Console) -> None
             "Or your own: a folder of class folders, .npz, .csv, .parquet, .txt, or hf:NAME.", highlight=False
         )
         return
-    task = load_task(source, target)
+    task = load_task(source, target, image_size=image_size)
     table = Table("", "", box=None, show_header=False, padding=(0, 2, 0, 0))
     for what, value in task.describe():
         table.add_row(what, value)

@@ -33,6 +33,7 @@ def search(
     evaluator: str | Evaluator | Callable[..., Any] | None = None,
     target: str | None = None,
     kind: str | None = None,
+    image_size: int | None = None,
     objectives: str | Objective | Sequence[str | Objective] | None = None,
     constraints: str | Sequence[str | Constraint] = (),
     latency: str | os.PathLike[str] | Mapping[str, float] | None = None,
@@ -59,6 +60,7 @@ def search(
             measurements; default: ``"train"``.
         target: The target column of a table.
         kind: ``"classification"`` or ``"regression"``; default: found out from the target.
+        image_size: Pixels of the images' long side; default: their own, at most 64.
         objectives: What matters, the most important first: ``"accuracy"``, ``["accuracy", "min:params"]``.
         constraints: Bounds: ``"params<=200k"``.
         latency: A table of what operations take on the device (``archwright latency``), which gives the metric ``latency_ms``.
@@ -84,7 +86,7 @@ def search(
     if not 0 <= baseline < 1:
         raise BudgetError(f"Got a baseline share of {baseline}; expected a number from 0 to below 1.")
     clock = Clock(0.0, limit.seconds)
-    task = setup.load(data, target, kind, seed)
+    task = setup.load(data, target, kind, seed, image_size)
     evaluator = setup.check_pairing(strategy, options or {}, evaluator)
     evaluator_name, about = setup.resolve_evaluator(evaluator, task)
     own = about is evaluator
@@ -125,6 +127,7 @@ def search(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
         target=target,
         kind=kind,
+        image_size=image_size,
         task=task.name if task is not None else chosen_space.name,
         facts=dict(task.describe()) if task is not None else {},
         data_hash=task.data_hash if task is not None else "",
@@ -217,7 +220,7 @@ def _same_task(settings: Settings, data: Any) -> Task | None:
         return None
     if data is None:
         return load_run_task(settings)
-    task = setup.load(data, settings.target, settings.kind, settings.seed)
+    task = setup.load(data, settings.target, settings.kind, settings.seed, settings.image_size)
     if task is not None and task.data_hash != settings.data_hash:
         raise DataError(
             f"The data given are not those the run was started with (hash {task.data_hash[:12]}, was {settings.data_hash[:12]})."

@@ -255,7 +255,13 @@ def load_run_task(settings: Settings) -> Task:
         raise DataError(
             "The data of this run were passed in as arrays and are not stored. Pass them again: archwright.resume(name, data=(X, y))."
         )
-    task = load_task(settings.data, settings.target, kind=settings.kind, seed=settings.seed)
+    task = load_task(
+        settings.data,
+        settings.target,
+        kind=settings.kind,
+        seed=settings.seed,
+        image_size=settings.image_size,
+    )
     if task.data_hash != settings.data_hash:
         raise DataError(
             f"The data at {settings.data} have changed since the run started (hash {task.data_hash[:12]}, was {settings.data_hash[:12]}). Restore them, or start a new run."

@@ -22,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         data: The data source as the user named it; ``None`` where arrays were passed in, or there is no data set.
         target: The target column of a table.
         kind: ``"classification"`` or ``"regression"`` where the user said so.
+        image_size: Pixels of the images' long side where the user said so.
         task: Name of the data set.
         facts: Its split sizes, classes and the like, for people.
         data_hash: Hash of the data; a resumed run must see the same.
@@ -47,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None = None
     target: str | None = None
     kind: str | None = None
+    image_size: int | None = None
     task: str = ""
     facts: dict[str, str] = {}
     data_hash: str = ""

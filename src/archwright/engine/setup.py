@@ -17,7 +17,7 @@ import numpy as np
 
 from archwright.engine import one_shot
 from archwright.engine.clock import Ending, Pace
-from archwright.errors import ArchwrightError, BudgetError, EvaluationError, SpaceError, StrategyError
+from archwright.errors import ArchwrightError, BudgetError, DataError, EvaluationError, SpaceError, StrategyError
 from archwright.graph.latency import read_table
 from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature, Trial
 from archwright.problem import Space as SpaceLike
@@ -46,13 +46,15 @@ START_SECONDS = 5.0
 COSTS = ("params", "flops", "activation_bytes")
 
 
-def load(data: Any, target: str | None, kind: str | None, seed: int) -> Task | None:
+def load(data: Any, target: str | None, kind: str | None, seed: int, image_size: int | None = None) -> Task | None:
     """The task a user means by a data source; ``None`` for none."""
     from archwright.tasks import Task, load_task
 
     if data is None or isinstance(data, Task):
+        if image_size is not None:
+            raise DataError("Got image_size for data that are loaded already; give it to load_task.")
         return data
-    return load_task(data, target, kind=kind, seed=seed)
+    return load_task(data, target, kind=kind, seed=seed, image_size=image_size)
 
 
 def resolve_workers(workers: int) -> int:

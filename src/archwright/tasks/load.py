@@ -64,6 +64,8 @@ def load_task(
     """
     if seed < 0:
         raise DataError(f"Got seed={seed}; expected 0 or more.")
+    if image_size is not None and image_size < 4:
+        raise DataError(f"Got image_size={image_size}; expected at least 4 pixels.")
     if isinstance(source, str | Path) and is_text(path := Path(source).expanduser()) and path.is_file():
         return text_task(path, target, kind, seed, holdout=holdout)
     return make_task(_read(source, target, image_size), kind, seed, holdout=holdout)
