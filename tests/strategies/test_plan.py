@@ -44,6 +44,12 @@ def test_a_small_budget_lowers_the_top():
     assert plan.finalists >= 1
 
 
+def test_a_budget_that_a_resumed_run_has_overspent_is_none():
+    problem = toy_problem(budget=Budget(seconds=20.0), settings={"search_seconds": -15.0})
+    assert limits(problem).seconds == 0.0
+    assert make_plan(LEVELS, 3, limits(problem), Speed(1.0, 1.0)).candidates == 0.0
+
+
 def test_the_cost_of_starting_makes_short_trials_less_attractive():
     cheap = make_plan(LEVELS, 3, amounts(seconds=3000.0), Speed(0.0, 1.0))
     dear = make_plan(LEVELS, 3, amounts(seconds=3000.0), Speed(10.0, 1.0))

@@ -81,7 +81,7 @@ def fit(
     Args:
         state: The network and how it is trained: ``State.fresh(module, recipe, mode, seed)``, or ``State.from_bytes`` to go on. Changed in place.
         x: Training inputs, float32 ``(n, *shape)``.
-        y: Targets ``(n,)``: int64 classes or float32 values.
+        y: Targets ``(n,)``: int64 classes or float32 values; of a text classes ``(n, steps)``.
         kind: ``"classification"`` (cross entropy) or ``"regression"`` (squared error).
         epochs: Train until this many are done, counting those before.
         valid: Validation inputs, for which the outputs are computed after each epoch.

@@ -120,7 +120,7 @@ def limits(problem: Problem) -> Amount:
     budget, own = problem.budget, 1.0 - float(problem.settings.get("baseline", 0.0))
     seconds = problem.settings.get("search_seconds", budget.seconds)
     return Amount(
-        math.inf if seconds is None else own * float(seconds) * problem.workers,
+        math.inf if seconds is None else own * max(0.0, float(seconds)) * problem.workers,
         math.inf if budget.trials is None else own * budget.trials,
         math.inf if budget.epochs is None else own * budget.epochs,
     )

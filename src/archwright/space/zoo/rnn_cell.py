@@ -18,8 +18,9 @@ def rnn_cell(nodes: int = 4, width: int = 128, embedding: int = 64, dropout: flo
     """Recurrent cells for text: what each gated node reads and its activation, 4 of them (ENAS, Pham et al. 2018; DARTS, Liu et al. 2019).
 
     Each node reads one earlier state; the first reads the one that is made from the input and the last output. The output is the mean of all nodes,
-    as in DARTS (in ENAS of those that no other reads). Both papers search for 8 nodes on words, DARTS with 300 features and ENAS with 1000 in the final
-    network; the weights of the input and of the output layer, which they tie, are apart here.
+    as in DARTS (in ENAS of those that no other reads). Both papers search for 8 nodes and predict words: ``rnn_cell(nodes=8, width=300, embedding=300)``
+    is the network in which DARTS searches, but that the weights of the embedding and of the output layer, which are tied there, are apart here, and that
+    gradients are clipped in place of batch norm in the cell.
 
     Args:
         nodes: In the cell, 1 to 12.
