@@ -107,8 +107,10 @@ def test_a_recurrent_cell_needs_a_task_that_asks_for_every_position() -> None:
     architecture = space.fill(lambda _, count: 0)
     with pytest.raises(GraphError, match="5 units at each of 9 positions"):
         get_space("mlp").graph(get_space("mlp").fill(lambda _, count: 0), Signature(((9,),), (5,), (9,)))
-    with pytest.raises(GraphError, match=r"embedding|recurrent"):
+    with pytest.raises(GraphError, match=r"embedding.*expected numbers of symbols, \(T,\)"):
         space.graph(architecture, Signature(((3, 8, 8),), (5,)))
+    with pytest.raises(GraphError, match=r"outputs of shape \(5, 9\); expected 1 of 5 units"):
+        space.graph(architecture, Signature(((9,),), (5,)))
     with pytest.raises(SpaceError, match="nodes=13; expected 1 to 12"):
         get_space("rnn-cell", nodes=13)
 

@@ -27,8 +27,8 @@ def predict(raw: Any) -> list[dict[str, Any]]:
             values, a list of such rows, or a 2-D array of the raw columns. Texts: a string, or a list of them.
 
     Returns:
-        For classes ``{"class": name, "probability": p, "probabilities": {name: p, ...}}``; for numbers ``{"value": v}``. The class of a text is
-        the symbol that comes next.
+        For classes ``{"class": name, "probability": p, "probabilities": {name: p, ...}}``; for numbers ``{"value": v}``.
+        The class of a text is the symbol that comes next.
     """
     found = outputs(raw)
     answers = predictions(record(), found)
@@ -45,7 +45,7 @@ def predict(raw: Any) -> list[dict[str, Any]]:
 
 
 def outputs(raw: Any) -> np.ndarray:
-    """The network's own outputs for raw inputs: logits ``(n, classes)``, standardised values ``(n, 1)``, or of texts logits ``(n, classes, steps)``."""
+    """The network's outputs for raw inputs: logits ``(n, classes)``, of texts ``(n, classes, steps)``, or standardised values ``(n, 1)``."""
     x = torch.from_numpy(prepare(raw))
     with torch.inference_mode():
         parts = [network()(x[start : start + 256]).numpy() for start in range(0, len(x), 256)]

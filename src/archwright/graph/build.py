@@ -268,7 +268,7 @@ class GraphBuilder:
         """
         expected, positions = self.signature.outputs, self.signature.positions
         if len(outputs) != len(expected) or any(
-            value.shape[:1] != (units,) or (positions and value.shape[1:] != positions)
+            value.shape[:1] != (units,) or (value.shape[1:] != positions and (positions or len(value.shape) == 2))
             for value, units in zip(outputs, expected)
         ):
             got = ", ".join(str(value.shape) for value in outputs) or "none"

@@ -8,8 +8,8 @@ Arrays are in the units of the training data. Image files and PIL images, whose 
 0 to ``scale`` first: the digits of scikit-learn, for example, are 0 to 16.
 The record of a table holds ``width`` (raw columns) and ``columns``: numbers (missing: the median; then standardised; with an indicator
 of what was missing where the training rows had such) and categories (one-hot; unknown ones are all zero, or "other" where there is one).
-The record of a text holds ``symbols``, which are numbered from 1 in this order (0 is any other), ``steps``, the length of a window, and ``padding``, the
-number of the symbol that comes before shorter texts: the line break, or the most frequent symbol where there is none.
+The record of a text holds ``symbols``, which are numbered from 1 in this order (0 is any other), ``steps``, the length of a window, and
+``padding``, the number of the symbol that comes before shorter texts: the line break, or the most frequent symbol where there is none.
 All numbers in it come from the training rows alone.
 """
 

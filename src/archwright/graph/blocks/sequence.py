@@ -19,6 +19,8 @@ class Embedding(nn.Module):
         self.table = nn.Embedding(symbols, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.dim() != 2:
+            raise ValueError(f"got inputs of shape {tuple(x.shape[1:])}, expected numbers of symbols, (T,)")
         return self.table(x.long()).transpose(1, 2)
 
 
