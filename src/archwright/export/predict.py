@@ -45,7 +45,7 @@ def predict(raw: Any) -> list[dict[str, Any]]:
 
 
 def outputs(raw: Any) -> np.ndarray:
-    """The network's outputs for raw inputs: logits ``(n, classes)``, of texts ``(n, classes, steps)``, or standardised values ``(n, 1)``."""
+    """The network's outputs for raw input: logits ``(n, classes)`` (texts: ``(n, classes, steps)``), or standardised values ``(n, 1)``."""
     x = torch.from_numpy(prepare(raw))
     with torch.inference_mode():
         parts = [network()(x[start : start + 256]).numpy() for start in range(0, len(x), 256)]
