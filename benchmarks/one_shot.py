@@ -1,7 +1,7 @@
 """Every way to share weights against random search and `auto` at equal cost, on real data.
 
 Each search has the same time, its final training and test included. A row says: test accuracy (mean over the seeds and its 95% interval), the paired
-difference to random search and whether its interval is above zero, the derived network trained on its own against the mean and the best of random networks
+difference to random search and whether its interval leaves out zero, the derived network trained on its own against the mean and the best of random networks
 trained alike (the audit's control), Kendall's tau of shared and own scores, operations without weights in the derived network, and the cost.
 
     python benchmarks/one_shot.py fashion-mnist nas-bench-201 --size 14 --workers 1 --budget 2m --seeds 3 --store one-shot-runs
@@ -115,10 +115,8 @@ def main() -> None:
         paired = [100 * (row["test"] - other["test"]) for row, other in zip(found, rows.get("random", []))]
         verdict = ""
         if name != "random" and len(paired) > 1:
-            low = float(np.mean(paired)) - float(
-                stats.t.ppf(0.975, len(paired) - 1) * np.std(paired, ddof=1) / np.sqrt(len(paired))
-            )
-            verdict = f"{interval(paired)}{' (better)' if low > 0 else ''}"
+            low, high = stats.t.interval(0.95, len(paired) - 1, np.mean(paired), stats.sem(paired))
+            verdict = interval(paired) + (" (better)" if low > 0 else " (worse)" if high < 0 else "")
         own = [
             f"{100 * np.mean(kept):+.1f}" if (kept := [r[key] for r in found if key in r]) else "-"
             for key in ("over mean", "over best")

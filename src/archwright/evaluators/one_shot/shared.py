@@ -225,14 +225,15 @@ class Shared:
                 total += self.picker.step(self, batch)
                 self.optimizer.step(rate)
                 done += 1
-                if step % CHECK_EVERY == 0 or step == steps - 1:
+                late = deadline is not None and time.monotonic() >= deadline
+                if late or step % CHECK_EVERY == 0 or step == steps - 1:
                     if not math.isfinite(total.item()):
                         raise EvaluationError(
                             f"The supernet's training diverged after {step + 1:,} steps of epoch {self.number + 1}, at a learning rate of {rate:.3g}. "
                             "Lower it, or share fewer weights."
                         )
-                    if deadline is not None and time.monotonic() >= deadline:
-                        break
+                if late:
+                    break
         self.number += 1
         self.progress = min(1.0, began + span) if deadline is None else max(self.progress, began + span)
         return float(total) / done, rate
