@@ -226,12 +226,12 @@ class Shared:
                 self.optimizer.step(rate)
                 done += 1
                 late = deadline is not None and time.monotonic() >= deadline
-                if late or step % CHECK_EVERY == 0 or step == steps - 1:
-                    if not math.isfinite(total.item()):
-                        raise EvaluationError(
-                            f"The supernet's training diverged after {step + 1:,} steps of epoch {self.number + 1}, at a learning rate of {rate:.3g}. "
-                            "Lower it, or share fewer weights."
-                        )
+                looks = late or step % CHECK_EVERY == 0 or step == steps - 1
+                if looks and not math.isfinite(total.item()):
+                    raise EvaluationError(
+                        f"The supernet's training diverged after {step + 1:,} steps of epoch {self.number + 1}, at a learning rate of {rate:.3g}. "
+                        "Lower it, or share fewer weights."
+                    )
                 if late:
                     break
         self.number += 1
