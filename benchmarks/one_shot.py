@@ -93,6 +93,7 @@ def main() -> None:
     parser.add_argument("space", choices=SPACES)
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="The first seed.")
     parser.add_argument("--budget", default="4m")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--size", type=int, help="Pixels of the images' side, where they are to be made smaller.")
@@ -102,7 +103,7 @@ def main() -> None:
         name for name in METHODS if name in asked.methods.split(",") or name.split(" ")[0] in asked.methods.split(",")
     ]
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in methods}
-    for seed in range(asked.seeds):
+    for seed in range(asked.first, asked.seeds):
         for name in methods:
             rows[name].append(facts(run(name, seed, asked)))
             print(f"# seed {seed}, {name}: {rows[name][-1]}", flush=True)

@@ -80,6 +80,8 @@ def test_all_pickers_are_listed_with_their_source() -> None:
 def test_options_in_brackets() -> None:
     assert parse("gdas( hot=5.0 , cold = 1 )") == ("gdas", {"hot": 5.0, "cold": 1})
     assert get_picker("darts(order=2)").order == 2  # type: ignore[attr-defined]
+    with pytest.raises(SupernetError, match="Got epochs=-5"):
+        OneShot("", "darts(epochs=-5)")
     evaluator = OneShot("", "gdas(hot=5, warm=True, batch_size=8)")
     assert evaluator.own == {"warm": True, "lr": None, "batch_size": 8, "epochs": 0}
     assert evaluator.make_picker().hot == 5  # type: ignore[attr-defined]

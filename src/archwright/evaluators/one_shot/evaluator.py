@@ -71,6 +71,11 @@ class OneShot:
             SupernetError: Where they are not known.
         """
         self.make_picker()
+        epochs = self.own["epochs"]
+        if not isinstance(epochs, int) or epochs < 0:
+            raise SupernetError(
+                f"Got epochs={epochs!r} in {self.picker!r}; expected a whole number, or 0 to leave it open."
+            )
 
     @property
     def own(self) -> dict[str, Any]:
