@@ -15,6 +15,8 @@ def test_images_can_be_made_smaller():
     assert load_task("digits", image_size=4).shape == (1, 4, 4)
     with pytest.raises(DataError, match="Got image_size=2; expected at least 4 pixels"):
         load_task("digits", image_size=2)
+    with pytest.raises(DataError, match="holds no images"):
+        load_task("wine", image_size=8)
 
 
 def test_a_search_on_smaller_images_goes_on_with_them(tmp_path):

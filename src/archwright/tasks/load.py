@@ -67,8 +67,12 @@ def load_task(
     if image_size is not None and image_size < 4:
         raise DataError(f"Got image_size={image_size}; expected at least 4 pixels.")
     if isinstance(source, str | Path) and is_text(path := Path(source).expanduser()) and path.is_file():
-        return text_task(path, target, kind, seed, holdout=holdout)
-    return make_task(_read(source, target, image_size), kind, seed, holdout=holdout)
+        task = text_task(path, target, kind, seed, holdout=holdout)
+    else:
+        task = make_task(_read(source, target, image_size), kind, seed, holdout=holdout)
+    if image_size is not None and task.modality != "image":
+        raise DataError(f"Got image_size={image_size} for {task.name!r}, which holds no images. Leave it out.")
+    return task
 
 
 def _read(source: Any, target: str | None, image_size: int | None) -> Raw:
