@@ -93,3 +93,10 @@ def test_the_interval_holds_the_agreement_of_noisy_scores():
     assert low < tau < high
     assert 0.4 < tau < 0.6
     assert agreement([(1.0, float(i)) for i in range(9)]) == (None, None, None)
+
+
+def test_weights_that_saw_a_part_of_an_epoch_raise_an_alarm():
+    notes = {"picker": "darts", "part": 0.02, "steps": 40}
+    found = audit([trial(0, (0,) * 6, 0.1, "supernet", notes=notes), *trials()[1:]], PROBLEM)
+    assert found.epochs == pytest.approx(0.02)
+    assert "2% of an epoch only: 40 steps of 0.25 s each with the picker 'darts'" in found.alarms[0]

@@ -171,12 +171,20 @@ def test_a_place_grows_for_a_setting_that_was_not_foreseen(monkeypatch: pytest.M
     net = Supernet(space, sig)
     first = space.sample(np.random.default_rng(0))
     before, identities = net(torch.ones(2, 1, 8, 8), first), {id(p) for p in net.parameters()}
+    before.sum().backward()
+    before = before.detach()
+    gradients = {id(p): p.grad.abs().sum() for p in net.parameters() if p.grad is not None}
     for _ in range(10):
         check = space.sample(rng)
         torch.testing.assert_close(net.extract(check)(torch.ones(2, 1, 8, 8)), net(torch.ones(2, 1, 8, 8), check))
     assert net.version > 1
     assert identities <= {id(p) for p in net.parameters()}
     torch.testing.assert_close(net(torch.ones(2, 1, 8, 8), first), before)
+    for parameter in net.parameters():
+        if id(parameter) in gradients:
+            torch.testing.assert_close(parameter.grad.abs().sum(), gradients[id(parameter)])
+            assert parameter.grad.shape == parameter.shape
+    net(torch.ones(2, 1, 8, 8), first).sum().backward()
 
 
 @pytest.mark.parametrize(

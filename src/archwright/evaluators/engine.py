@@ -70,6 +70,7 @@ def fit(
     kind: str,
     epochs: int,
     valid: Tensor | None = None,
+    last: Tensor | None = None,
     target: Fraction = Fraction(1),
     deadline: float | None = None,
 ) -> Iterator[Epoch]:
@@ -85,6 +86,7 @@ def fit(
         kind: ``"classification"`` (cross entropy) or ``"regression"`` (squared error).
         epochs: Train until this many are done, counting those before.
         valid: Validation inputs, for which the outputs are computed after each epoch.
+        last: Those after the last of the `epochs`, where they are others.
         target: Where on the schedule to be at the end.
         deadline: ``time.monotonic()`` at which to be done. The schedule is fitted to the epochs that there is time for, the last of which
             may be a part of one; an epoch that runs over is cut short.
@@ -105,8 +107,9 @@ def fit(
             begun = time.monotonic()
             loss = _epoch(state, batches, y, loss_of, progress, min(1.0, left), deadline)
             trained = time.monotonic()
+            inputs = valid if last is None or state.epoch < epochs else last
             with state.averaged():
-                outputs = None if valid is None else predict(module, valid, state.mode)
+                outputs = None if inputs is None else predict(module, inputs, state.mode)
             predicted = time.monotonic()
             left = 0 if left < 1 else epochs - state.epoch
             if deadline is not None:

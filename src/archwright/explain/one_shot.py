@@ -42,7 +42,7 @@ class Audit(msgspec.Struct, frozen=True):
 
     Attributes:
         picker: Of the shared weights' training.
-        epochs: Of that training.
+        epochs: Of that training; the last may be a part of one.
         seconds: That it took.
         pairs: Networks with both scores.
         tau: Kendall's rank agreement of the two scores over the random networks; ``None`` for too few.
@@ -50,14 +50,14 @@ class Audit(msgspec.Struct, frozen=True):
         high: Upper end.
         collapse: Of the best network found; ``None`` where the space has no options without weights.
         history: For each epoch: ``epoch``, ``loss``, ``score`` (mean of a few random paths), ``entropy`` (1: no preference), ``free`` (probability of options
-            without weights, or ``None``).
+            without weights, or ``None``), ``steps`` and which ``part`` of an epoch's steps these are.
         controls: Scores of the random networks trained on their own.
         affordable: Random networks that the shared weights' training would have paid for.
         alarms: What is wrong, each with what to do.
     """
 
     picker: str
-    epochs: int
+    epochs: float
     seconds: float
     pairs: tuple[Pair, ...]
     tau: float | None
@@ -83,7 +83,7 @@ def audit(trials: Iterable[Trial], problem: Problem) -> Audit | None:
         {
             "epoch": measured.epoch,
             "score": measured.values.get(metric),
-            **{key: measured.notes.get(SUPERNET, {}).get(key) for key in ("loss", "entropy", "free")},
+            **{key: measured.notes.get(SUPERNET, {}).get(key) for key in ("loss", "entropy", "free", "part", "steps")},
         }
         for measured in last.measurements
     )
@@ -93,11 +93,12 @@ def audit(trials: Iterable[Trial], problem: Problem) -> Audit | None:
     best = _best(known.values(), problem)
     collapse = weightless(problem.space, best) if best is not None and isinstance(problem.space, Space) else None
     controls = [trial for trial in known.values() if purpose(trial) == BASELINE and trial.status == "finished"]
-    seconds = [trial.seconds for trial in controls if trial.seconds > 0]
+    paces = [trial.seconds for trial in controls if trial.seconds > 0]
+    picker, seconds = str(last.final.notes.get(SUPERNET, {}).get("picker", "")), last.seconds or last.final.seconds
     return Audit(
-        picker=str(last.final.notes.get(SUPERNET, {}).get("picker", "")),
-        epochs=last.final.epoch,
-        seconds=last.seconds or last.final.seconds,
+        picker=picker,
+        epochs=sum(row["part"] or 1.0 for row in history),
+        seconds=seconds,
         pairs=tuple(pairs),
         tau=tau,
         low=low,
@@ -105,8 +106,8 @@ def audit(trials: Iterable[Trial], problem: Problem) -> Audit | None:
         collapse=collapse,
         history=history,
         controls=tuple(value for trial in controls if (value := metric_value(trial, problem)) is not None),
-        affordable=(last.seconds or last.final.seconds) / float(np.median(seconds)) if seconds else 0.0,
-        alarms=tuple(_alarms(tau, high, len(drawn), collapse, history)),
+        affordable=seconds / float(np.median(paces)) if paces else 0.0,
+        alarms=(*_brief(picker, seconds, history), *_alarms(tau, high, len(drawn), collapse, history)),
     )
 
 
@@ -156,6 +157,18 @@ def _best(trials: Iterable[Trial], problem: Problem) -> Architecture | None:
         if purpose(trial) == "search" and (value := metric_value(trial, problem)) is not None
     ]
     return max(scored, key=lambda row: row[:2])[2].proposal.architecture if scored else None
+
+
+def _brief(picker: str, seconds: float, history: tuple[dict[str, Any], ...]) -> Iterable[str]:
+    """An alarm where the shared weights have not seen each training row once."""
+    seen = sum(row["part"] or 1.0 for row in history)
+    if seen < 1.0:
+        steps = sum(row["steps"] or 0 for row in history)
+        yield (
+            f"The shared weights were trained for {seen:.0%} of an epoch only: {steps:,} steps of {seconds / max(steps, 1):.2g} s each with the picker {picker!r}. "
+            "Nothing can be learned from so few. A picker of single paths (uniform, gdas, enas) takes cheaper steps than a mixture of all options; "
+            "or search on smaller images (--image-size), a smaller space, or for longer."
+        )
 
 
 def _alarms(

@@ -61,7 +61,7 @@ def _facts(audit: Audit, objective: Objective) -> list[tuple[str, str]]:
     metric = objective.metric
     rows = [
         ("picker", audit.picker),
-        ("trained for", f"{audit.epochs} epoch{'s' * (audit.epochs != 1)}, {figures.duration(audit.seconds)}"),
+        ("trained for", f"{audit.epochs:.3g} epoch{'s' * (audit.epochs != 1)}, {figures.duration(audit.seconds)}"),
     ]
     if audit.controls:
         mean = sum(audit.controls) / len(audit.controls)

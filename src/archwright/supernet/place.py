@@ -130,7 +130,7 @@ class Place:
         self._tied = None
 
     def build(self) -> None:
-        """Makes the weights, or larger ones that keep those there were."""
+        """Makes the weights, or larger ones that keep those there were, with their gradients."""
         old, before = self.block, self._built
         fresh = make_block(self.spec, tuple(sorted(self.attrs.items())), self.inputs)
         self.block, self._built = fresh, tuple(self.parts.items())
@@ -140,11 +140,14 @@ class Place:
         parameters = dict(old.named_parameters())
         with torch.no_grad():
             for name, tensor in tensors(old).items():
-                new = tensors(fresh)[name]
-                self._cut(fresh, name, tensor, before).put(new, tensor)
+                new, cut = tensors(fresh)[name], self._cut(fresh, name, tensor, before)
+                cut.put(new, tensor)
+                if tensor.grad is not None:
+                    new.grad = torch.zeros_like(new)
+                    cut.put(new.grad, tensor.grad)
         for name, parameter in list(fresh.named_parameters()):
             if name in parameters:
-                parameters[name].data = parameter.data
+                parameters[name].data, parameters[name].grad = parameter.data, parameter.grad
                 owner, leaf = owner_of(fresh, name)
                 owner._parameters[leaf] = parameters[name]
         self.whole = tensors(fresh)

@@ -152,6 +152,8 @@ class OneShot:
                 "loss": epoch.loss,
                 "rate": epoch.rate,
                 "training": epoch.seconds,
+                "steps": epoch.steps,
+                "part": epoch.part,
                 "parameters": sum(parameter.numel() for parameter in shared.net.parameters()),
                 "entropy": entropy(shares),
                 "free": _mass(shares, free),

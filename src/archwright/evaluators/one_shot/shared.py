@@ -44,6 +44,8 @@ class Epoch:
         loss: Mean training loss.
         rate: Learning rate of its last step.
         seconds: That it took.
+        steps: That were taken; fewer than the epoch has where its time was over.
+        part: Of the epoch's steps, in (0, 1].
         last: Whether it is the last one.
     """
 
@@ -51,6 +53,8 @@ class Epoch:
     loss: float
     rate: float
     seconds: float
+    steps: int
+    part: float
     last: bool
 
 
@@ -187,18 +191,19 @@ class Shared:
         self.rows = lambda count: (batches.take(seen[:count]), y.index_select(0, seen[:count]))
         while not self.ended and self.number < epochs:
             begun = time.monotonic()
-            loss, rate = self._epoch(batches, y, own, held, epochs, deadline)
+            loss, rate, done = self._epoch(batches, y, own, held, epochs, deadline)
             now = time.monotonic()
             late = deadline is not None and now + 0.5 * (now - begun) >= deadline
             self.ended = late or self.number >= epochs
             self.picker.epoch(self)
             seconds = time.monotonic() - begun
             self.history.append({"epoch": self.number, "loss": loss, "shares": self.picker.shares(self)})
-            yield Epoch(self.number, loss, rate, seconds, self.ended)
+            part = done / steps_of(len(own), self.recipe)
+            yield Epoch(self.number, loss, rate, seconds, done, part, self.ended)
 
     def _epoch(
         self, batches: Batches, y: Tensor, own: Tensor, held: Tensor, epochs: int, deadline: float | None
-    ) -> tuple[float, float]:
+    ) -> tuple[float, float, int]:
         stream = np.random.SeedSequence([self.seed, self.number + 1])
         self.rng = np.random.default_rng(stream)
         generator = torch.Generator().manual_seed(int(stream.generate_state(1)[0]))
@@ -236,7 +241,7 @@ class Shared:
                     break
         self.number += 1
         self.progress = min(1.0, began + span) if deadline is None else max(self.progress, began + span)
-        return float(total) / done, rate
+        return float(total) / done, rate, done
 
     def to_bytes(self) -> bytes:
         """Everything that the training needs to go on, in the safetensors format."""
