@@ -18,7 +18,8 @@ import numpy as np
 
 import archwright as aw
 from archwright.engine import Store, open_run
-from archwright.explain import ALONE, audit, metric_value, purpose
+from archwright.explain import audit, metric_value
+from archwright.problem import ALONE, purpose
 
 METHODS = {
     "darts": "supernet:darts(epochs={})",

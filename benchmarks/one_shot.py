@@ -20,7 +20,8 @@ from scipy import stats
 
 import archwright as aw
 from archwright.engine import Store, open_run
-from archwright.explain import ALONE, BASELINE, audit, metric_value, purpose
+from archwright.explain import audit, metric_value
+from archwright.problem import ALONE, BASELINE, purpose
 
 SPACES: dict[str, Any] = {
     "nas-bench-201": lambda: aw.get_space("nas-bench-201", channels=8, cells=1),

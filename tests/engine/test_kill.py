@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import archwright as aw
-from archwright.explain import purpose
 from archwright.ledger import fold
+from archwright.problem import purpose
 
 SCRIPT = textwrap.dedent(
     """

@@ -13,8 +13,8 @@ import pytest
 import archwright as aw
 from archwright.engine.ranking import incumbent, pareto
 from archwright.errors import ArchwrightError, BudgetError, LedgerError, StrategyError
-from archwright.explain import purpose
 from archwright.ledger.session import Session
+from archwright.problem import purpose
 from archwright.strategies import get_strategy, list_strategies
 
 

@@ -12,8 +12,8 @@ from archwright.artifacts import Artifacts
 from archwright.engine import Store, one_shot
 from archwright.errors import ArchwrightError, BudgetError, StrategyError, SupernetError
 from archwright.evaluators.one_shot.evaluator import OneShot
-from archwright.explain import ALONE, AUDIT, BASELINE, FINAL, SUPERNET, audit, purpose
-from archwright.problem import Fidelity
+from archwright.explain import audit
+from archwright.problem import ALONE, AUDIT, BASELINE, FINAL, SUPERNET, Fidelity, purpose
 from archwright.space import OUTPUTS, chain, choice, op
 
 

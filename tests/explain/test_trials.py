@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from archwright.explain import failures, progress, purpose, ranking
-from archwright.problem import Architecture, Constraint, Fidelity, Problem, Trial
+from archwright.explain import failures, progress, ranking
+from archwright.problem import Architecture, Constraint, Fidelity, Problem, Trial, purpose
 
 Make = Callable[..., Trial]
 

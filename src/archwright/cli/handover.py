@@ -10,7 +10,8 @@ import msgspec
 from rich.console import Console
 
 from archwright.engine.progress import describe
-from archwright.explain import FINAL, audit, baseline_share, purpose
+from archwright.explain import audit, baseline_share
+from archwright.problem import FINAL, purpose
 from archwright.problem.final import show
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from archwright.problem import Budget
+from archwright.problem import FINAL, Budget, purpose
 from archwright.problem.final import show
 
 
@@ -64,7 +64,7 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
     """A run: its result, its best trials, its failures."""
     from archwright.engine import open_run
     from archwright.engine.progress import headline, reason
-    from archwright.explain import FINAL, fidelity, purpose, ranking
+    from archwright.explain import fidelity, ranking
 
     result = open_run(name, store=store)
     if as_json:

@@ -6,8 +6,8 @@ import statistics
 from collections import defaultdict
 from collections.abc import Mapping
 
-from archwright.explain import SCORED, SUPERNET, fidelity, purpose
-from archwright.problem import Problem, Proposal, Trial
+from archwright.explain import SCORED, fidelity
+from archwright.problem import SUPERNET, Problem, Proposal, Trial, purpose
 
 
 class Accounts:

@@ -10,8 +10,8 @@ import numpy as np
 from archwright.artifacts import Artifacts
 from archwright.engine.forecast import choose
 from archwright.engine.loop import Loop
-from archwright.explain import BASELINE, FINAL, OWN, arm, purpose
-from archwright.problem import Fidelity, Problem, Proposal, Trial
+from archwright.explain import arm
+from archwright.problem import BASELINE, FINAL, OWN, Fidelity, Problem, Proposal, Trial, purpose
 from archwright.problem.final import FinalRecord, show
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from archwright.explain import FINAL
-from archwright.problem import Proposal, Trial
+from archwright.problem import FINAL, Proposal, Trial
 
 INHERIT = "inherit"
 """Key of a proposal's ``why``: ``{"checkpoint": content hash, "choices": those of the network that left it}``."""

@@ -17,9 +17,21 @@ from archwright.engine.inheritance import bequeath
 from archwright.engine.one_shot import Course, resumed
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
-from archwright.explain import BASELINE, FINAL, OWN, SUPERNET, arm, fidelity, purpose, rank
+from archwright.explain import arm, fidelity, rank
 from archwright.ledger import Event, Kind, apply
-from archwright.problem import Fidelity, Problem, Proposal, Strategy, Trial, trial_seed
+from archwright.problem import (
+    BASELINE,
+    FINAL,
+    OWN,
+    SUPERNET,
+    Fidelity,
+    Problem,
+    Proposal,
+    Strategy,
+    Trial,
+    purpose,
+    trial_seed,
+)
 from archwright.strategies import Random
 from archwright.strategies.prospect import with_prospect
 

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 
 from archwright.artifacts import Artifacts
-from archwright.explain import ALONE, AUDIT, BASELINE, SUPERNET, purpose, ranking
-from archwright.problem import Fidelity, Problem, Proposal, Trial
+from archwright.explain import ranking
+from archwright.problem import ALONE, AUDIT, BASELINE, SUPERNET, Fidelity, Problem, Proposal, Trial, purpose
 from archwright.strategies import Random
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from rich.text import Text
 
 from archwright.engine.settings import Settings
 from archwright.errors import BudgetError, closest
-from archwright.explain import fidelity, purpose
-from archwright.problem import Trial
+from archwright.explain import fidelity
+from archwright.problem import FINAL, Trial, purpose
 from archwright.problem.final import show
 
 if TYPE_CHECKING:
@@ -283,7 +283,7 @@ def describe(trial: Trial, settings: Settings) -> str:
 def reason(trial: Trial) -> str:
     """Why a trial was proposed, in a few words."""
     why = trial.proposal.why
-    if purpose(trial) == "final":
+    if purpose(trial) == FINAL:
         return f"final training of trial {why.get('of')}"
     edit = why.get("edit")
     by = str(why.get("by", "?"))

@@ -13,10 +13,9 @@ from archwright.engine.ranking import incumbent, pareto
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
 from archwright.errors import ArchwrightError, DataError, LedgerError
-from archwright.explain import FINAL, purpose
 from archwright.explain import why as explain_why
 from archwright.ledger import Ended, fold
-from archwright.problem import Architecture, Problem, Trial
+from archwright.problem import FINAL, Architecture, Problem, Trial, purpose
 from archwright.problem.final import FinalRecord, show
 from archwright.space import Space
 

@@ -18,9 +18,9 @@ from archwright.engine.settings import Settings
 from archwright.engine.store import Store
 from archwright.errors import StrategyError
 from archwright.executors import Executor, Processes, Serial
-from archwright.explain import FINAL, SUPERNET, purpose, ranking
+from archwright.explain import ranking
 from archwright.ledger import Event, Session, Started
-from archwright.problem import Evaluator, Problem
+from archwright.problem import FINAL, SUPERNET, Evaluator, Problem, purpose
 from archwright.runtime import worker_environment
 from archwright.strategies import get_strategy
 

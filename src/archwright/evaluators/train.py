@@ -24,14 +24,11 @@ from archwright.evaluators.numerics import Mode, choose, named
 from archwright.evaluators.recipe import Recipe, default_recipe
 from archwright.evaluators.state import State
 from archwright.evaluators.threads import using_threads
-from archwright.problem import Fidelity, Measurement, Problem, Proposal
+from archwright.problem import FINAL, Fidelity, Measurement, Problem, Proposal
 from archwright.tasks import Split, Splits, metrics, open_splits
 
 if TYPE_CHECKING:
     from archwright.graph import Graph
-
-FINAL = "final"
-"""Value of ``why["by"]`` of a proposal that trains the answer: on training and validation rows together."""
 
 
 MIN_VALID = 1500

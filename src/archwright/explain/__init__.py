@@ -5,20 +5,13 @@ from archwright.explain.lineage import Edit, Explanation, Step, headline, show_g
 from archwright.explain.one_shot import Audit, agreement, audit
 from archwright.explain.progress import Point, Progress, progress
 from archwright.explain.trials import (
-    ALONE,
-    AUDIT,
-    BASELINE,
-    FINAL,
-    OWN,
     SCORED,
-    SUPERNET,
     Failures,
     arm,
     baseline_share,
     failures,
     fidelity,
     metric_value,
-    purpose,
     rank,
     ranking,
     show_fidelity,
@@ -27,13 +20,7 @@ from archwright.explain.trials import (
 )
 
 __all__ = [
-    "ALONE",
-    "AUDIT",
-    "BASELINE",
-    "FINAL",
-    "OWN",
     "SCORED",
-    "SUPERNET",
     "Audit",
     "Edit",
     "Explanation",
@@ -54,7 +41,6 @@ __all__ = [
     "importance",
     "metric_value",
     "progress",
-    "purpose",
     "rank",
     "ranking",
     "show_fidelity",

@@ -15,8 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from archwright.explain.trials import OWN, fidelity, metric_value, purpose
-from archwright.problem import Architecture, Fidelity, Problem, Trial
+from archwright.explain.trials import fidelity, metric_value
+from archwright.problem import OWN, Architecture, Fidelity, Problem, Trial, purpose
 
 MINIMUM = 20
 """Different architectures of one fidelity below which nothing is claimed."""

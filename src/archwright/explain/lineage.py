@@ -9,8 +9,8 @@ import msgspec
 
 from archwright.errors import ArchwrightError
 from archwright.explain.reasons import reasons
-from archwright.explain.trials import fidelity, metric_value, purpose, ranking, training
-from archwright.problem import Problem, Space, Trial
+from archwright.explain.trials import fidelity, metric_value, ranking, training
+from archwright.problem import FINAL, Problem, Space, Trial, purpose
 from archwright.problem.final import RATES, show
 
 Kind = Literal["start", "edit", "promotion", "final"]
@@ -195,7 +195,7 @@ def _chain(known: Mapping[int, Trial], trial: int) -> list[Trial]:
 
 def _parent(trial: Trial) -> int | None:
     of = trial.proposal.why.get("of")
-    return of if purpose(trial) == "final" and isinstance(of, int) else trial.proposal.parent
+    return of if purpose(trial) == FINAL and isinstance(of, int) else trial.proposal.parent
 
 
 def _step(trial: Trial, parent: Trial | None, problem: Problem) -> Step:
@@ -209,7 +209,7 @@ def _step(trial: Trial, parent: Trial | None, problem: Problem) -> Step:
         gain = objective.score(value) - objective.score(before)
     return Step(
         trial=trial.id,
-        kind="final" if purpose(trial) == "final" else kind,
+        kind="final" if purpose(trial) == FINAL else kind,
         by=str(trial.proposal.why.get("by", "")),
         edits=edits(problem.space, parent, trial) if parent is not None else (),
         reason=reasons(trial.proposal.why),

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from archwright.explain.trials import ALONE, AUDIT, BASELINE, SUPERNET, metric_value, purpose
-from archwright.problem import Architecture, Problem, Trial
+from archwright.explain.trials import metric_value
+from archwright.problem import ALONE, AUDIT, BASELINE, SUPERNET, Architecture, Problem, Trial, purpose
 from archwright.space import Space
 from archwright.space.weightless import Weightless, weightless
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from archwright.explain.trials import ALONE, BASELINE, SUPERNET, arm, metric_value, purpose
-from archwright.problem import Problem, Trial
+from archwright.explain.trials import arm, metric_value
+from archwright.problem import ALONE, BASELINE, SUPERNET, Problem, Trial, purpose
 
 
 class Point(msgspec.Struct, frozen=True):

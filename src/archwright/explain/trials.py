@@ -5,30 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
-from archwright.problem import Fidelity, Problem, Trial
+from archwright.problem import ALONE, BASELINE, FINAL, OWN, SUPERNET, Fidelity, Problem, Trial, purpose
 
-BASELINE: Final = "baseline"
-FINAL: Final = "final"
-SUPERNET: Final = "supernet"
-ALONE: Final = "alone"
-AUDIT: Final = "audit"
-Purpose = Literal["search", "baseline", "final", "supernet", "alone", "audit"]
 SCORED: Final = 1e-3
 """Share of the data below which a trial is no training but a score with shared weights."""
-OWN: Final = (FINAL, SUPERNET, AUDIT)
-"""What is asked for by the search itself, for its own ends: no candidates."""
-
-
-def purpose(trial: Trial) -> Purpose:
-    """Who asked for a trial, or what for: the strategy (``search``), the random baseline, the training of the final networks; where weights are shared
-    also their training, the training of candidates on their own, and the scoring of the baseline's networks."""
-    by = trial.proposal.why.get("by")
-    known: tuple[Purpose, ...] = (BASELINE, FINAL, SUPERNET, ALONE, AUDIT)
-    return next((name for name in known if name == by), "search")
 
 
 def arm(trial: Trial) -> str:

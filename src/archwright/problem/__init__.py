@@ -2,11 +2,18 @@
 
 from archwright.problem.problem import Problem, trial_seed
 from archwright.problem.protocols import ChoiceSpace, Cost, Evaluator, GraphLike, Space, Strategy
+from archwright.problem.purposes import ALONE, AUDIT, BASELINE, FINAL, OWN, SUPERNET, Purpose, purpose
 from archwright.problem.records import Architecture, Fidelity, Measurement, Proposal, Shape, Signature, Status, Trial
 from archwright.problem.settings import MINIMISED, Budget, Constraint, Objective
 
 __all__ = [
+    "ALONE",
+    "AUDIT",
+    "BASELINE",
+    "FINAL",
     "MINIMISED",
+    "OWN",
+    "SUPERNET",
     "Architecture",
     "Budget",
     "ChoiceSpace",
@@ -19,11 +26,13 @@ __all__ = [
     "Objective",
     "Problem",
     "Proposal",
+    "Purpose",
     "Shape",
     "Signature",
     "Space",
     "Status",
     "Strategy",
     "Trial",
+    "purpose",
     "trial_seed",
 ]

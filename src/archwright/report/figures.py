@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from archwright.explain import OWN, Point, Progress, arm, metric_value, purpose, training
-from archwright.problem import Problem, Trial
+from archwright.explain import Point, Progress, arm, metric_value, training
+from archwright.problem import OWN, Problem, Trial, purpose
 from archwright.problem.final import RATES, show
 from archwright.report.charts import Series, chart, x_axis, y_axis
 from archwright.report.scales import Axis, focus, span

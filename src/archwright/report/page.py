@@ -9,12 +9,10 @@ from typing import Any
 import msgspec
 
 from archwright.explain import (
-    OWN,
     audit,
     baseline_share,
     importance,
     metric_value,
-    purpose,
     ranking,
     show_fidelity,
     training,
@@ -22,7 +20,7 @@ from archwright.explain import (
     why,
 )
 from archwright.export import Checks
-from archwright.problem import Budget, Problem, Status, Trial
+from archwright.problem import OWN, Budget, Problem, Status, Trial, purpose
 from archwright.problem.final import FinalRecord, Interval, show
 from archwright.report import figures, sections
 from archwright.report.shared import shared

@@ -8,10 +8,7 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
-from archwright.problem import Architecture, Problem, Proposal, Trial
-
-SUPERNET = "supernet"
-"""Value of ``why["by"]`` of the trial that trains the shared weights, and key of its notes."""
+from archwright.problem import SUPERNET, Architecture, Problem, Proposal, Trial, purpose
 
 State = tuple[tuple[Architecture, ...], frozenset[Architecture]]
 """What was derived, and what was proposed of it."""
@@ -43,7 +40,7 @@ class Derived:
     def tell(self, state: State, problem: Problem, trial: Trial) -> State:
         """Notes what was derived, and what is proposed of it."""
         derived, proposed = state
-        if trial.proposal.why.get("by") != SUPERNET:
+        if purpose(trial) != SUPERNET:
             return derived, proposed | {trial.proposal.architecture}
         notes: dict[str, Any] = trial.final.notes.get(SUPERNET, {}) if trial.final else {}
         found = msgspec.convert(notes.get("derived", ()), tuple[tuple[tuple[str, int], ...], ...])

@@ -20,18 +20,14 @@ from archwright.evaluators.one_shot.scoring import CALIBRATION, score_path
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.evaluators.recipe import Recipe
 from archwright.evaluators.threads import using_threads
-from archwright.evaluators.train import FINAL, Train, splits_at
-from archwright.problem import Measurement, Problem, Proposal
+from archwright.evaluators.train import Train, splits_at
+from archwright.problem import ALONE, BASELINE, FINAL, SUPERNET, Measurement, Problem, Proposal
 from archwright.problem.problem import LATENCY
 from archwright.space import Space
 from archwright.space.weightless import free_options
 from archwright.supernet import Supernet
 from archwright.tasks import Split, Splits
 
-SUPERNET = "supernet"
-"""Value of ``why["by"]`` of the proposal that trains the shared weights, and key of their artifact."""
-ALONE = "alone"
-"""Value of ``why["by"]`` of a proposal that trains a network on its own, as do those of the random control."""
 VALID = 1000
 """Validation rows that a path is measured on at most; the standard error of 90% accuracy is then one point, and less between paths on the same rows."""
 PROBED = 3
@@ -99,7 +95,7 @@ class OneShot:
         with using_threads(self.threads):
             if by == SUPERNET:
                 yield from self._train(proposal, problem)
-            elif by in (ALONE, FINAL, "baseline"):
+            elif by in (ALONE, FINAL, BASELINE):
                 own = dataclasses.replace(problem, fidelity=proposal.fidelity or problem.fidelity)
                 trainer = _Warm if self.own["warm"] and SUPERNET in proposal.why else Train
                 yield from trainer(self.data, self.artifacts)(proposal, own, seed)

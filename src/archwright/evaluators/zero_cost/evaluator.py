@@ -14,9 +14,9 @@ from archwright.errors import EvaluationError, closest
 from archwright.evaluators.batches import share_of
 from archwright.evaluators.memory import check_memory, out_of_memory
 from archwright.evaluators.threads import using_threads
-from archwright.evaluators.train import FINAL, Train, splits_at
+from archwright.evaluators.train import Train, splits_at
 from archwright.evaluators.zero_cost.scores import SCORES, score
-from archwright.problem import Fidelity, Measurement, Problem, Proposal
+from archwright.problem import FINAL, Fidelity, Measurement, Problem, Proposal
 
 if TYPE_CHECKING:
     from archwright.graph import Graph
