@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -205,6 +207,33 @@ def test_more_budget_goes_on_with_the_same_shared_weights(tmp_path):
     more = aw.resume("one", budget="6 trials", data=data(), store=tmp_path / "runs", progress="none")
     assert sum(purpose(trial) == SUPERNET for trial in more.trials) == 1
     assert len(more.trials) >= len(first.trials)
+
+
+def test_shared_weights_that_ran_out_of_time_are_trained_on_with_more(tmp_path, monkeypatch):
+    train = OneShot._train
+
+    def slow(self, proposal, problem):
+        for measured in train(self, msgspec.structs.replace(proposal, why={**proposal.why, "seconds": None}), problem):
+            yield measured
+            time.sleep(2.0)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OneShot, "_train", slow)
+        first = search(tmp_path, budget="4s")
+    assert [(purpose(trial), trial.status) for trial in first.trials] == [(SUPERNET, "stopped")]
+    (stopped,) = first.trials
+    with pytest.raises(ArchwrightError, match="Nothing is lost; go on with a larger budget: archwright resume one"):
+        _ = first.best
+    more = aw.resume("one", budget="30s", data=data(), store=tmp_path / "runs", progress="none")
+    trained = [trial for trial in more.trials if purpose(trial) == SUPERNET]
+    assert [trial.status for trial in trained] == ["stopped", "finished"]
+    assert trained[1].proposal.resume == stopped.measurements[-1].artifacts[SUPERNET]
+    assert trained[1].final.epoch > stopped.final.epoch
+    assert more.final is not None
+    assert (
+        one_shot.plan_of(more.settings.notes["one_shot"]).seconds
+        > 5 * one_shot.plan_of(first.settings.notes["one_shot"]).seconds
+    )
 
 
 def test_finalists_can_begin_with_their_shared_weights(tmp_path):

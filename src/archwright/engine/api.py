@@ -211,6 +211,9 @@ def _changes(settings: Settings, budget: str | float | Budget | None, workers: i
             notes["search_seconds"] += limit.seconds - before
             if "final" in notes:
                 notes["final"] = {**notes["final"], "seconds": notes["final"]["seconds"] * limit.seconds / before}
+            if "one_shot" in notes:
+                plan = one_shot.plan_of(notes["one_shot"]).scaled(limit.seconds / before, settings.final.epochs)
+                notes["one_shot"] = {**notes["one_shot"], **msgspec.to_builtins(plan)}
             changes["notes"] = notes
     return changes
 

@@ -51,6 +51,26 @@ class Plan(msgspec.Struct, frozen=True):
     seconds: float | None = None
     kept: float = 0.0
 
+    def scaled(self, factor: float, most: int) -> Plan:
+        """The plan for so many times the time.
+
+        Args:
+            factor: New time over old.
+            most: Epochs of a training on its own, at most.
+        """
+        if self.seconds is None:
+            return self
+        own = _own(factor * self.alone.cost, most)
+        return msgspec.structs.replace(
+            self, alone=own, seconds=round(factor * self.seconds, 1), kept=round(factor * self.kept, 1)
+        )
+
+
+def _own(cost: float, most: int) -> Fidelity:
+    """The fidelity of about so many epochs over all the data: at least two epochs, of a share of the data if need be."""
+    epochs = max(2, min(most, math.floor(cost)))
+    return Fidelity(epochs, round(min(1.0, max(0.01, cost / epochs)), 3))
+
 
 def plan(
     epochs: int, full: Fidelity, search: float | None, pace: float | None, workers: int, derives: bool = False
@@ -72,11 +92,14 @@ def plan(
         return Plan(epochs, full)
     seconds = search * (0.65 if derives else 0.5) * (1.0 if workers > 1 else 0.8)
     each = seconds * (workers - 1) / CONTROLS if workers > 1 else 0.2 * search / CONTROLS
-    total = max(each / max(pace, 1e-9), 0.02)
-    count = max(2, min(full.epochs, math.floor(total)) if total >= 2 else 2)
-    alone = Fidelity(count, round(min(1.0, max(0.01, total / count)), 3))
+    alone = _own(max(each / max(pace, 1e-9), 0.02), full.epochs)
     kept = 1.5 * each * -(-FINALISTS // workers)
     return Plan(epochs, alone, seconds=round(seconds, 1), kept=round(min(kept, 0.3 * search), 1))
+
+
+def plan_of(notes: dict[str, Any]) -> Plan:
+    """The plan that a run's notes hold, among other things."""
+    return msgspec.convert({key: value for key, value in notes.items() if key in Plan.__struct_fields__}, Plan)
 
 
 @dataclasses.dataclass
@@ -100,15 +123,17 @@ class Course:
         weights = next((digest for trial in reversed(begun) if (digest := self._weights(trial)) is not None), None)
         running = [trial for trial in begun if not trial.done]
         if weights is None and not running:
-            failed = next((trial for trial in reversed(begun) if trial.status in ("failed", "stopped")), None)
+            failed = next((trial for trial in reversed(begun) if trial.status == "failed"), None)
             if failed is not None:
                 loop.ended = f"the shared weights could not be trained: {failed.reason}"
                 return None
-            return self._training(loop.problem, rng)
+            training = self._training(loop.problem, rng)
+            return (resumed(training, begun[-1], self.artifacts.__contains__) if begun else None) or training
         controls = [trial for trial in trials if purpose(trial) == BASELINE]
+        own = (controls[0].proposal.fidelity if controls else None) or self.plan.alone
         if len(controls) < self.plan.controls and self._time_for_controls(loop, running):
             drawn = Random().ask(None, loop.problem, rng)  # type: ignore[arg-type]
-            return Proposal(drawn.architecture, self.plan.alone, why={"by": BASELINE}) if drawn else None
+            return Proposal(drawn.architecture, own, why={"by": BASELINE}) if drawn else None
         if weights is None:
             return None
         audited = {trial.proposal.why.get("of") for trial in trials if purpose(trial) == AUDIT}
@@ -122,7 +147,7 @@ class Course:
                 return msgspec.structs.replace(proposal, fidelity=SHARED, why={**proposal.why, SUPERNET: weights})
             if any(purpose(trial) == "search" and not trial.done for trial in trials):
                 return None
-        return self._finalist(loop.problem, trials, weights)
+        return self._finalist(loop.problem, trials, weights, own)
 
     def tidy(self, trial: Trial) -> None:
         """After an epoch of the shared weights' training deletes what an epoch before the last two left."""
@@ -162,7 +187,7 @@ class Course:
             return False
         return self.plan.seconds is not None and loop.clock.left - loop.reserve <= self.plan.kept
 
-    def _finalist(self, problem: Problem, trials: list[Trial], weights: str) -> Proposal | None:
+    def _finalist(self, problem: Problem, trials: list[Trial], weights: str, own: Fidelity) -> Proposal | None:
         """The next of the best with shared weights that is not trained on its own yet."""
         known = {trial.fingerprint for trial in trials if purpose(trial) == ALONE}
         if len(known) >= self.plan.finalists:
@@ -171,7 +196,7 @@ class Course:
         for trial in ranking(scored, problem):
             if trial.fingerprint not in known:
                 why = {"by": ALONE, "of": trial.id, SUPERNET: weights, "picker": self.picker}
-                return Proposal(trial.proposal.architecture, self.plan.alone, parent=trial.id, why=why)
+                return Proposal(trial.proposal.architecture, own, parent=trial.id, why=why)
         return None
 
 

@@ -164,7 +164,9 @@ class Result:
         best = incumbent(self.problem, self.trials)
         if best is None:
             reasons = sorted({trial.reason for trial in self.trials if trial.reason})
-            cause = f" Reasons of the failures: {'; '.join(reasons[:3])}." if reasons else ""
+            cause = f" Reasons: {'; '.join(reasons[:3])}." if reasons else ""
+            if all(trial.status != "failed" for trial in self.trials):
+                cause += f" Nothing is lost; go on with a larger budget: archwright resume {self.name} --budget ..."
             raise ArchwrightError(
                 f"The run '{self.name}' has no finished trial to choose from ({len(self.trials)} started).{cause}"
             )

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from archwright.artifacts import Artifacts
 from archwright.engine import setup
 from archwright.engine.clock import Clock
 from archwright.engine.loop import Loop
-from archwright.engine.one_shot import Course, Plan
+from archwright.engine.one_shot import Course, plan_of
 from archwright.engine.progress import observer
 from archwright.engine.result import Result
 from archwright.engine.settings import Settings
@@ -128,8 +127,7 @@ def _course(settings: Settings, artifacts: Artifacts) -> Course | None:
     """What is proposed when, where weights are shared."""
     if "one_shot" not in settings.notes:
         return None
-    plan = msgspec.convert({k: v for k, v in settings.notes["one_shot"].items() if k != "needs"}, Plan)
-    return Course(plan, settings.evaluator.partition(":")[2], artifacts)
+    return Course(plan_of(settings.notes["one_shot"]), settings.evaluator.partition(":")[2], artifacts)
 
 
 def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:
