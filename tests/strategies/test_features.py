@@ -9,7 +9,7 @@ from archwright.errors import GraphError, StrategyError
 from archwright.problem import Architecture, Constraint, Objective, Problem, Signature
 from archwright.space.zoo import get_space
 from archwright.space.zoo.nas_bench_201 import from_ops
-from archwright.strategies.features import can_see, cost_of, fits, neighbours, scores_of, view
+from archwright.strategies.features import cost_of, fits, hashable, neighbours, scores_of, view
 from archwright.testing.toy import ToySpace, toy_problem
 
 CELLS = Problem(get_space("nas-bench-201"), Signature(((3, 32, 32),), (10,)), (Objective("accuracy"),))
@@ -32,7 +32,7 @@ def test_costs_are_the_graphs_and_paths_the_spaces():
     rows, cost = view(CELLS, [architecture]), CELLS.graph(architecture).cost
     assert np.expm1(rows.costs[0]) == pytest.approx([cost.params, cost.flops, cost.activation_bytes])
     assert rows.paths[0].tolist() == CELLS.space.encode_paths(architecture).tolist()
-    assert view(CELLS, [architecture], whole=False).names == ("choices",)
+    assert view(CELLS, [architecture], ("choices",)).names == ("choices",)
 
 
 def test_a_space_without_dags_has_no_paths():
@@ -89,6 +89,7 @@ class Unhashable(ToySpace):
 
 def test_a_space_without_a_hash_cannot_be_seen():
     problem = toy_problem(Unhashable())
-    assert not can_see(problem.space)
+    with pytest.raises(StrategyError, match="Unhashable a frozen dataclass"):
+        hashable(problem.space)
     with pytest.raises(StrategyError, match="__hash__"):
         view(problem, [Architecture((("choice0", 0),))])

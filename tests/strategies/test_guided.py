@@ -8,8 +8,9 @@ import pytest
 from archwright.errors import StrategyError
 from archwright.problem import Constraint, Fidelity
 from archwright.strategies import Evolution, Random
-from archwright.strategies.guided import MOST, Guided, functions
-from archwright.strategies.history import Observed, best_and_latest
+from archwright.strategies.guided import Guided
+from archwright.strategies.history import Observed, best_and_latest, functions
+from archwright.strategies.surrogate import MOST
 from archwright.testing.strategy import check_strategy, simulate
 from archwright.testing.toy import ToyEvaluator, ToySpace, toy_problem
 

@@ -4,16 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import multivariate_normal
 
 from archwright.problem import Budget, Objective, Problem, Signature
 from archwright.space.zoo import get_space
 from archwright.strategies.features import Views, view
+from archwright.strategies.history import Observed
 from archwright.strategies.surrogate import (
+    LENGTHS,
+    NOISES,
     Hyper,
     Marks,
     Surrogate,
     condition,
-    explain,
+    fitted,
     kernel,
     likeliest,
     units_of,
@@ -104,6 +108,45 @@ def learned_from_noise() -> Surrogate:
     return condition(rows, targets, units, likeliest(rows, targets, units))
 
 
+def test_the_posterior_is_that_of_the_textbook():
+    rows, new = view(CELLS, drawn(CELLS, 25)), view(CELLS, drawn(CELLS, 10, seed=9))
+    targets, units, hyper = np.random.default_rng(0).normal(size=len(rows)), units_of(rows), Hyper(0.7, 0.1)
+    inside = kernel(rows, rows, units, 0.7)
+    inverse = np.linalg.inv(inside + 0.1 * np.eye(len(rows)))
+    across = kernel(rows, new, units, 0.7)
+    variance = targets @ inverse @ targets / len(rows)
+    mean, deviation = condition(rows, targets, units, hyper).predict(new)
+    assert mean == pytest.approx(across.T @ inverse @ targets)
+    assert deviation**2 == pytest.approx(variance * (1.0 - np.einsum("ij,ik,kj->j", across, inverse, across)))
+
+
+def test_the_hyper_parameters_are_the_likeliest_of_the_grid():
+    rows, rng = view(CELLS, drawn(CELLS, 40)), np.random.default_rng(2)
+    units, count = units_of(rows), len(rows)
+    targets = rng.multivariate_normal(np.zeros(count), kernel(rows, rows, units, 1.4) + 0.1 * np.eye(count))
+
+    def likelihood(hyper):
+        covariance = kernel(rows, rows, units, hyper.length) + hyper.noise * np.eye(count)
+        variance = targets @ np.linalg.inv(covariance) @ targets / count
+        return multivariate_normal(np.zeros(count), variance * covariance).logpdf(targets)
+
+    grid = [Hyper(length, noise) for length in LENGTHS for noise in NOISES]
+    assert likeliest(rows, targets, units) == max(grid, key=likelihood)
+
+
+def test_a_fit_sees_the_views_it_is_asked_for_and_is_kept():
+    observed = [
+        Observed(number, architecture, (float(number),), "") for number, architecture in enumerate(drawn(CELLS, 20))
+    ]
+    process, marks = fitted(CELLS, observed, ("choices", "paths"))
+    assert process.views == ("choices", "paths")
+    assert fitted(CELLS, observed)[0].views == ("choices", "paths", "costs")
+    assert fitted(CELLS, tuple(observed), ("choices", "paths"))[0] is process
+    assert marks.scores.tolist() == [float(number) for number in range(len(observed))]
+    mean, _ = process.predict(view(CELLS, [item.architecture for item in observed], ("choices", "paths")))
+    assert np.corrcoef(mean, np.arange(len(observed)))[0, 1] > 0.5
+
+
 def test_noise_is_recognised():
     quiet, loud = learned(60, 0.0)[3], learned(60, 1.0)[3]
     assert quiet.hyper.noise < loud.hyper.noise
@@ -138,7 +181,7 @@ def test_believing_changes_no_mean_and_lowers_the_uncertainty():
 
 def test_a_prediction_is_told_on_the_scale_of_scores():
     marks, targets = Marks.of(np.array([0.1, 0.9, 0.91, 0.92]))
-    said = explain(marks, float(targets[2]), 0.2)
+    said = marks.explain(float(targets[2]), 0.2)
     assert said["predicted"] == pytest.approx(0.91)
     assert 0 < said["uncertainty"] < 0.05
 

@@ -10,7 +10,7 @@ the ids of architectures to named scores. What is missing counts as the mean of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
@@ -53,36 +53,54 @@ class Views(NamedTuple):
 class _Seen(NamedTuple):
     """The views of single architectures of one space, each kept once computed."""
 
-    choices: Callable[[Architecture], np.ndarray]
     paths: Callable[[Architecture], np.ndarray] | None
     cost: Callable[[Architecture], Cost | None]
     neighbours: Callable[[Architecture], tuple[Architecture, ...]]
 
 
-def can_see(space: Space) -> bool:
-    """Whether the architectures of a space have views: it must have a hash, under which they are kept."""
-    return isinstance(space, Hashable)
+ALL = Views._fields
+"""The names of all views."""
 
 
-def view(problem: Problem, architectures: Sequence[Architecture], *, whole: bool = True) -> Views:
+def hashable(space: Space) -> Any:
+    """The space, as a key under which results about it are kept.
+
+    Raises:
+        StrategyError: Where it has no hash.
+    """
+    if not isinstance(space, Hashable):
+        raise StrategyError(
+            f"The space {space.name!r} has no hash, so that nothing about its architectures can be kept. Make its "
+            f"class {type(space).__name__} a frozen dataclass, or give it __hash__."
+        )
+    return space
+
+
+def view(problem: Problem, architectures: Sequence[Architecture], of: Collection[str] = ALL) -> Views:
     """The views of architectures.
 
     Args:
         problem: Their space, and the signature their networks are built for.
-        architectures: One or more, all of which can be built if the view is ``whole``.
-        whole: With paths and costs, for which each network is built once.
+        architectures: One or more, all of which can be built if their costs are asked for.
+        of: The names of the views, choices always among them. For costs each network is built once.
 
     Raises:
         StrategyError: Where the space has no hash.
     """
-    seen = _seen_of(problem)
-    choices = np.stack([seen.choices(architecture) for architecture in architectures])
-    if not whole:
-        return Views(choices)
-    paths = None if seen.paths is None else np.stack([seen.paths(architecture) for architecture in architectures])
-    found = [seen.cost(architecture) or Cost(0, 0, 0) for architecture in architectures]
-    costs = np.log1p([[cost.params, cost.flops, cost.activation_bytes] for cost in found])
-    return Views(choices, paths, costs, scores_of(problem, architectures))
+    seen, paths, costs = _seen(hashable(problem.space), problem.signature), None, None
+    if "paths" in of and seen.paths is not None:
+        paths = np.stack([seen.paths(architecture) for architecture in architectures])
+    if "costs" in of:
+        found = [seen.cost(architecture) or Cost(0, 0, 0) for architecture in architectures]
+        costs = np.log1p([[cost.params, cost.flops, cost.activation_bytes] for cost in found])
+    scores = scores_of(problem, architectures) if "scores" in of else None
+    return Views(choices_of(problem.space, architectures), paths, costs, scores)
+
+
+def choices_of(space: Space, architectures: Sequence[Architecture]) -> np.ndarray:
+    """The one-hot choices of architectures, shape (architectures, options)."""
+    encode = _choices(hashable(space))
+    return np.stack([encode(architecture) for architecture in architectures])
 
 
 def scores_of(problem: Problem, architectures: Sequence[Architecture]) -> np.ndarray | None:
@@ -90,16 +108,29 @@ def scores_of(problem: Problem, architectures: Sequence[Architecture]) -> np.nda
     table: Mapping[str, Mapping[str, float]] = problem.settings.get("zero_cost") or {}
     if not table:
         return None
-    names, means, deviations = _summary(table)
+    names, means, deviations = _summary(_Same(table))
     rows = [table.get(architecture.id, {}) for architecture in architectures]
     values = np.array([[row.get(name, np.nan) for name in names] for row in rows], float)
     found: np.ndarray = np.clip(np.where(np.isfinite(values), (values - means) / deviations, 0.0), -3.0, 3.0)
     return found
 
 
-def _summary(table: Mapping[str, Mapping[str, float]]) -> tuple[list[str], np.ndarray, np.ndarray]:
+class _Same(NamedTuple):
+    """An object as a key: equal to itself only, and kept as long as the key is."""
+
+    of: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.of is other.of
+
+    def __hash__(self) -> int:
+        return id(self.of)
+
+
+@lru_cache(maxsize=4)
+def _summary(table: _Same) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The names of the scores, their means and their standard deviations over the finite ones of the first thousand architectures."""
-    rows = list(islice(table.values(), 1000))
+    rows = list(islice(table.of.values(), 1000))
     names = sorted({name for row in rows for name, value in row.items() if np.isfinite(value)})
     values = np.array([[row.get(name, np.nan) for name in names] for row in rows], float)
     known = np.ma.masked_invalid(values)
@@ -113,7 +144,7 @@ def cost_of(problem: Problem, architecture: Architecture) -> Cost | None:
     Raises:
         StrategyError: Where the space has no hash.
     """
-    return _seen_of(problem).cost(architecture)
+    return _seen(hashable(problem.space), problem.signature).cost(architecture)
 
 
 def neighbours(problem: Problem, architecture: Architecture) -> tuple[Architecture, ...]:
@@ -122,7 +153,7 @@ def neighbours(problem: Problem, architecture: Architecture) -> tuple[Architectu
     Raises:
         StrategyError: Where the space has no hash.
     """
-    return _seen_of(problem).neighbours(architecture)
+    return _seen(hashable(problem.space), problem.signature).neighbours(architecture)
 
 
 def fits(problem: Problem, architecture: Architecture) -> bool:
@@ -138,14 +169,9 @@ def fits(problem: Problem, architecture: Architecture) -> bool:
     return all(item.holds(known[item.metric]) for item in problem.constraints if item.metric in known)
 
 
-def _seen_of(problem: Problem) -> _Seen:
-    if not can_see(problem.space):
-        raise StrategyError(
-            f"The space {problem.space.name!r} has no hash, so that nothing about its architectures can be kept. Make its "
-            f"class {type(problem.space).__name__} a frozen dataclass, or give it __hash__."
-        )
-    hashable: Any = problem.space
-    return _seen(hashable, problem.signature)
+@lru_cache(maxsize=8)
+def _choices(space: Space) -> Callable[[Architecture], np.ndarray]:
+    return _kept(space.encode)
 
 
 @lru_cache(maxsize=8)
@@ -162,7 +188,7 @@ def _seen(space: Space, signature: Signature) -> _Seen:
         return tuple(space.neighbours(architecture))
 
     encode = _path_encoder(space)
-    return _Seen(_kept(space.encode), None if encode is None else _kept(encode), cost, near)
+    return _Seen(None if encode is None else _kept(encode), cost, near)
 
 
 def _kept(encode: Callable[[Architecture], np.ndarray]) -> Callable[[Architecture], np.ndarray]:

@@ -75,6 +75,19 @@ def hear(history: History, trial: Trial, scores: tuple[float, ...] | None) -> Hi
     return History(observed, pending, max(history.heard, trial.id))
 
 
+def functions(observed: Sequence[Observed]) -> list[Observed]:
+    """The trials that ended, one for each function, in order; a failed one counts as the worst score there is."""
+    finished = [item.scores[0] for item in observed if item.scores is not None]
+    if not finished:
+        return []
+    worst = (min(finished),)
+    found: dict[str | Architecture, Observed] = {}
+    for item in observed:
+        known = item if item.scores is not None else msgspec.structs.replace(item, scores=worst)
+        found.setdefault(item.fingerprint or item.architecture, known)
+    return list(found.values())
+
+
 def best_functions(observed: Sequence[Observed], most: int) -> list[Observed]:
     """The trials with the best first objective, best first; one for each function, and so many at most."""
     found: dict[str | Architecture, Observed] = {}

@@ -18,7 +18,7 @@ import numpy as np
 from archwright.errors import StrategyError, closest
 from archwright.problem import Architecture, ChoiceSpace, Problem, Proposal, Trial
 from archwright.strategies.common import sample_feasible, score_of
-from archwright.strategies.kernels import hashable
+from archwright.strategies.features import hashable
 
 if TYPE_CHECKING:
     from optuna import Study

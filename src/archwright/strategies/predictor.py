@@ -9,16 +9,13 @@ import numpy as np
 
 from archwright.errors import StrategyError, closest
 from archwright.problem import Architecture, Problem, Proposal, Trial
-from archwright.strategies.common import at_least, edit, score_of
+from archwright.strategies.candidates import best_candidate, judge, mutants
+from archwright.strategies.common import at_least, score_of
 from archwright.strategies.ensemble import Ensemble, fit
-from archwright.strategies.features import can_see, fits, view
-from archwright.strategies.gp import expected_improvement
-from archwright.strategies.guided import MOST, Task, functions
-from archwright.strategies.history import History, Observed, best_and_latest, draw_new, first_new, hear
-from archwright.strategies.surrogate import Marks, explain
+from archwright.strategies.features import fits, hashable, view
+from archwright.strategies.history import History, best_and_latest, draw_new, functions, hear
+from archwright.strategies.surrogate import MOST, Marks, Task
 
-PARENTS = 10
-"""Candidates are mutants of so many of the best."""
 SHARE_OF_DRAWS = 4
 """One candidate in so many is a random draw."""
 ACQUISITIONS = ("thompson", "ei", "mean")
@@ -62,8 +59,7 @@ class Predictor:
         Raises:
             StrategyError: Where the space has no hash.
         """
-        if not can_see(problem.space):
-            view(problem, ())
+        hashable(problem.space)
         return History()
 
     def tell(self, state: History, problem: Problem, trial: Trial) -> History:
@@ -84,26 +80,18 @@ class Predictor:
         architectures = tuple(item.architecture for item in learned)
         scores = tuple(item.scores[0] for item in learned if item.scores is not None)
         ensemble, marks = _fitted(Task(problem, architectures), architectures, scores)
-        pool = self._pool(state, observed, problem, rng)
-        chosen = None
+        every = mutants(problem, state, self.candidates, SHARE_OF_DRAWS, rng)
+        pool = {candidate: parent for candidate, parent in every.items() if fits(problem, candidate)}
+        judged = None
         if candidates := list(pool):
-            mean, deviation = ensemble.predict(_matrix(problem, candidates))
-            gain = self._acquire(mean, deviation, float(marks.marks.max()), rng)
-            order = np.argsort(-gain, kind="stable").tolist()
-            chosen = first_new(problem, state, (candidates[place] for place in order))
-        if chosen is None:
-            return Proposal(draw_new(problem, state, rng), why={"by": "random", "reason": "no candidate is new"})
-        place, parent = candidates.index(chosen), pool[chosen]
+            predicted = ensemble.predict(_matrix(problem, candidates))
+            judged = judge(candidates, predicted, float(marks.marks.max()), self.acquisition, rng)
         why = {
-            "by": "predictor",
-            **explain(marks, float(mean[place]), float(deviation[place])),
-            "acquisition": float(gain[place]),
+            "by": self.name,
             "rank_correlation": round(ensemble.correlation, 3),
             "share_of_trees": round(ensemble.share, 3),
         }
-        if parent is None:
-            return Proposal(chosen, why=why)
-        return Proposal(chosen, parent=parent.trial, why={**why, "edit": edit(problem, parent.architecture, chosen)})
+        return best_candidate(problem, state, pool, judged, marks, why, rng)
 
     def _learned(self, count: int) -> int:
         """How many of so many results the ensemble is fitted to."""
@@ -111,28 +99,6 @@ class Predictor:
         while (more := learned + max(self.refit, learned // 10)) <= count:
             learned = more
         return learned
-
-    def _acquire(self, mean: np.ndarray, deviation: np.ndarray, best: float, rng: np.random.Generator) -> np.ndarray:
-        if self.acquisition == "ei":
-            return expected_improvement(mean, deviation, best)
-        if self.acquisition == "mean":
-            return mean
-        return mean + deviation * rng.standard_normal(len(mean))
-
-    def _pool(
-        self, state: History, observed: list[Observed], problem: Problem, rng: np.random.Generator
-    ) -> dict[Architecture, Observed | None]:
-        """Candidates that can be built and were not proposed, each with its parent where it is a mutant."""
-        known, space = state.known(), problem.space
-        parents = sorted(observed, key=lambda item: (-(item.scores or (0.0,))[0], item.trial))[:PARENTS]
-        pool: dict[Architecture, Observed | None] = {}
-        for index in range(self.candidates):
-            drawn = space.size == 1 or index % SHARE_OF_DRAWS == 0
-            parent = None if drawn else parents[int(rng.integers(len(parents)))]
-            candidate = space.sample(rng) if parent is None else space.mutate(parent.architecture, rng)
-            if candidate not in known and fits(problem, candidate):
-                pool.setdefault(candidate, parent)
-        return pool
 
 
 def _matrix(problem: Problem, architectures: list[Architecture]) -> np.ndarray:

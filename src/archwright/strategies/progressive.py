@@ -14,11 +14,11 @@ import numpy as np
 from archwright.errors import StrategyError
 from archwright.problem import Architecture, ChoiceSpace, Problem, Proposal, Trial
 from archwright.strategies.common import at_least, edit, score_of
-from archwright.strategies.gp import Warp
+from archwright.strategies.features import choices_of, hashable
 from archwright.strategies.history import History, Observed, best_functions, draw_new, first_new, hear
-from archwright.strategies.kernels import features, hashable
 from archwright.strategies.levels import Levels, expand, levels, root
 from archwright.strategies.plan import Amount, limits
+from archwright.strategies.surrogate import Marks
 
 CHILDREN = 2000
 """Children that the surrogate scores for one level at most, shared by the parents."""
@@ -183,12 +183,12 @@ def _scored(
 ) -> tuple[Child, ...]:
     """Children with what an ensemble fitted to the results predicts, best first."""
     scores = np.array([item.scores[0] for item in known if item.scores])
-    warp = Warp.of(scores)
+    marks, targets = Marks.of(scores)
     rows = encode(space, [item.architecture for item in known])
-    predictions = ensemble(rows, warp(scores), encode(space, list(children)), rng)
+    predictions = ensemble(rows, targets, encode(space, list(children)), rng)
     mean, deviation = predictions.mean(axis=0), predictions.std(axis=0)
     return tuple(
-        Child(architecture, parent, warp.back(mean[at]), _half(warp, mean[at], deviation[at]))
+        Child(architecture, parent, *marks.explain(mean[at], deviation[at]).values())
         for at, (architecture, parent) in sorted(enumerate(children.items()), key=lambda item: -mean[item[0]])
     )
 
@@ -205,7 +205,7 @@ def encode(space: ChoiceSpace, architectures: Sequence[Architecture]) -> np.ndar
     Returns:
         Array of shape (n, features).
     """
-    choices = features(space, architectures).choices
+    choices = choices_of(space, architectures)
     return np.concatenate([choices, choices @ _tokens(hashable(space))], axis=1)
 
 
@@ -242,10 +242,6 @@ def ensemble(rows: np.ndarray, targets: np.ndarray, new: np.ndarray, rng: np.ran
             model.fit(rows[fold != index], targets[fold != index])
             predictions.append(model.predict(new))
     return np.array(predictions)
-
-
-def _half(warp: Warp, mean: float, deviation: float) -> float:
-    return (warp.back(mean + deviation) - warp.back(mean - deviation)) / 2
 
 
 def _proposal(problem: Problem, child: Child, level: int, found: Levels) -> Proposal:

@@ -8,14 +8,19 @@ the scale of a metric nor networks that failed to learn matter, only who is bett
 from __future__ import annotations
 
 import dataclasses
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
+from archwright.problem import Architecture, Problem
 from archwright.strategies.evidence import ranks, spearman
-from archwright.strategies.features import Views
+from archwright.strategies.features import ALL, Views, scores_of, view
+from archwright.strategies.history import Observed, best_and_latest
 
+MOST = 200
+"""Observations that a process is given at most: the best half and the latest half."""
 LENGTHS = (0.35, 0.7, 1.4, 2.8, 5.6)
 """Length scales tried, in units of the mean distance of two observed architectures."""
 NOISES = (0.03, 0.1, 0.3, 1.0)
@@ -49,6 +54,11 @@ class Marks(NamedTuple):
         slope = float(self.scores[-1] - self.scores[0]) / (high - low) if high > low else 0.0
         beyond = slope * (mark - min(max(mark, low), high))
         return float(np.interp(mark, self.marks, self.scores)) + beyond
+
+    def explain(self, mean: float, deviation: float) -> dict[str, float]:
+        """A prediction on the scale of the scores."""
+        low, high = self.back(mean - deviation), self.back(mean + deviation)
+        return {"predicted": self.back(mean), "uncertainty": (high - low) / 2}
 
 
 class Hyper(NamedTuple):
@@ -131,6 +141,62 @@ class Surrogate:
 
 Units = tuple[tuple[float, ...], ...]
 """For each view what its distances are divided by, 0 where it tells nothing apart; for costs, also what each cost is divided by."""
+
+
+class Task:
+    """A problem as a key under which fits are kept: its space, its signature, and the zero-cost scores of what a model is fitted to.
+
+    Args:
+        problem: The problem.
+        architectures: What the model is fitted to.
+    """
+
+    def __init__(self, problem: Problem, architectures: Sequence[Architecture]) -> None:
+        scores = scores_of(problem, architectures)
+        self.problem = problem
+        self.key = (problem.space, problem.signature, None if scores is None else scores.tobytes())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Task) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def fitted(problem: Problem, observed: Sequence[Observed], of: tuple[str, ...] = ALL) -> tuple[Surrogate, Marks]:
+    """The process given what was observed, and what scores its marks stand for; what was computed before is remembered.
+
+    Args:
+        problem: The problem.
+        observed: Trials with scores, at least two of them.
+        of: The views it sees, see :func:`~archwright.strategies.features.view`.
+    """
+    architectures = tuple(item.architecture for item in observed)
+    scores = tuple(item.scores[0] for item in observed if item.scores is not None)
+    return _fitted(Task(problem, architectures), architectures, scores, of)
+
+
+@lru_cache(maxsize=32)
+def _fitted(
+    task: Task, architectures: tuple[Architecture, ...], scores: tuple[float, ...], of: tuple[str, ...]
+) -> tuple[Surrogate, Marks]:
+    step = 5 if len(scores) < 100 else 10
+    tuned = max(len(scores) - len(scores) % step, min(len(scores), step))
+    kept, results = best_and_latest(architectures, scores, MOST)
+    marks, targets = Marks.of(results)
+    hyper, units = _tuned(Task(task.problem, architectures[:tuned]), architectures[:tuned], scores[:tuned], of)
+    return condition(view(task.problem, kept, of), targets, units, hyper), marks
+
+
+@lru_cache(maxsize=32)
+def _tuned(
+    task: Task, architectures: tuple[Architecture, ...], scores: tuple[float, ...], of: tuple[str, ...]
+) -> tuple[Hyper, Units]:
+    """The likeliest length scale and noise, and the units; chosen anew only every few results."""
+    kept, results = best_and_latest(architectures, scores, MOST)
+    rows = view(task.problem, kept, of)
+    units = units_of(rows)
+    return likeliest(rows, Marks.of(results)[1], units), units
 
 
 def condition(rows: Views, targets: np.ndarray, units: Units, hyper: Hyper) -> Surrogate:
@@ -226,9 +292,3 @@ def _solved(factor: np.ndarray, right: np.ndarray, *, lower: bool) -> np.ndarray
 
     found: np.ndarray = solve_triangular(factor, right, lower=lower, check_finite=False)
     return found
-
-
-def explain(marks: Marks, mean: float, deviation: float) -> dict[str, Any]:
-    """A prediction on the scale of the scores."""
-    low, high = marks.back(mean - deviation), marks.back(mean + deviation)
-    return {"predicted": marks.back(mean), "uncertainty": (high - low) / 2}

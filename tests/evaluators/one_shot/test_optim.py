@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from archwright.evaluators.one_shot.optim import Adam, SharedSGD
+from archwright.errors import EvaluationError
+from archwright.evaluators.one_shot.optim import LOST, Adam, SharedSGD
 from archwright.evaluators.recipe import Recipe
 from archwright.graph.module import seeded
 
@@ -135,3 +137,16 @@ def test_adam_goes_on_from_its_state() -> None:
         return values["a"]
 
     assert torch.equal(run(None), run(3))
+
+
+def test_a_picker_without_finite_gradients_is_said_to_have_diverged():
+    number = torch.zeros(2, requires_grad=True)
+    adam = Adam({"edge": number}, 0.1)
+    for step in range(3 * LOST + 1):
+        adam.step({"edge": torch.full((2,), float("nan" if step % LOST else 1.0))})
+    assert number.isfinite().all()
+    bad = torch.tensor([0.0, float("inf")])
+    for _ in range(LOST - 1):
+        adam.step({"edge": bad})
+    with pytest.raises(EvaluationError, match=f"'edge', had no finite gradient for {LOST} steps"):
+        adam.step({"edge": bad})

@@ -8,7 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archwright.errors import EvaluationError
 from archwright.evaluators.recipe import Recipe
+
+LOST = 50
+"""Steps in a row without a finite gradient after which a picker is said to have diverged."""
 
 
 class SharedSGD:
@@ -89,15 +93,29 @@ class Adam:
         self.tensors, self.rate, self.betas, self.decay = dict(tensors), rate, betas, decay
         self.means = {name: torch.zeros(2, *tensor.shape) for name, tensor in tensors.items()}
         self.steps = dict.fromkeys(tensors, 0)
+        self.lost = dict.fromkeys(tensors, 0)
 
     @torch.no_grad()
     def step(self, gradients: Mapping[str, Tensor | None] | None = None) -> None:
-        """Moves the tensors along their gradients, or along those given, and forgets these; those without a finite one stay."""
+        """Moves the tensors along their gradients, or along those given, and forgets these; those without a finite one stay.
+
+        Raises:
+            EvaluationError: Where a tensor had no finite gradient for many steps in a row.
+        """
         for name, tensor in self.tensors.items():
             gradient = tensor.grad if gradients is None else gradients.get(name)
-            if gradient is None or not gradient.isfinite().all():
-                tensor.grad = None
+            tensor.grad = None
+            if gradient is None:
                 continue
+            if not gradient.isfinite().all():
+                self.lost[name] += 1
+                if self.lost[name] >= LOST:
+                    raise EvaluationError(
+                        f"What the picker learns, {name!r}, had no finite gradient for {LOST} steps in a row. "
+                        "Lower the learning rate of the shared weights ('lr') or of the picker ('rate')."
+                    )
+                continue
+            self.lost[name] = 0
             gradient = gradient + self.decay * tensor
             first, second = self.means[name]
             first.lerp_(gradient, 1 - self.betas[0])
@@ -106,7 +124,6 @@ class Adam:
             count = self.steps[name]
             scale = (second / (1 - self.betas[1] ** count)).sqrt_().add_(1e-8)
             tensor.sub_(self.rate * (first / (1 - self.betas[0] ** count)) / scale)
-            tensor.grad = None
 
     def state(self) -> dict[str, Tensor]:
         """Everything that changes, by name."""
