@@ -1,11 +1,37 @@
-"""The stack of cells that NASNet and DARTS have in common: each cell reads the outputs of the two before it."""
+"""The networks of cells that NASNet, ENAS and DARTS have in common: each cell reads the outputs of the two before it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from archwright.space.combinators import chain, op, parallel, repeat, take
-from archwright.space.expression import Expression
+from archwright.space.combinators import chain, op, parallel, repeat, shared, take
+from archwright.space.expression import OUTPUTS, Expression
+from archwright.space.space import Space
+
+
+def cell_space(
+    name: str, stages: Sequence[int], cell: Callable[[int], Expression], channels: int, *, relu: bool = False
+) -> Space:
+    """Networks of one normal and one reduction cell, each the same wherever it stands.
+
+    Args:
+        name: Of the space.
+        stages: The number of normal cells in each stage.
+        cell: The cell of a stride: 1 for the normal one, 2 for the one that halves the map.
+        channels: Of the first stage; doubled at each reduction.
+        relu: Whether the last maps go through a ReLU.
+    """
+    normal, reduction = (shared(kind, cell(stride)) for kind, stride in (("normal", 1), ("reduction", 2)))
+    return Space(
+        chain(
+            op("conv_bn", width=3 * channels, kernel=3, name="stem"),
+            stack(stages, normal, reduction, channels),
+            *([op("relu")] if relu else []),
+            op("global_avg_pool"),
+            op("linear", width=OUTPUTS, name="classifier"),
+        ),
+        name,
+    )
 
 
 def stack(stages: Sequence[int], normal: Expression, reduction: Expression, channels: int) -> Expression:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from archwright.space.combinators import chain, choice, dag, op, shared
-from archwright.space.expression import OUTPUTS, STRIDE
+from archwright.space.combinators import choice, dag, op
+from archwright.space.expression import STRIDE, Expression
 from archwright.space.space import Space
-from archwright.space.zoo.cells import stack
+from archwright.space.zoo.cells import cell_space
 
 
 def darts(cells: int = 8, channels: int = 16, nodes: int = 4) -> Space:
@@ -29,19 +29,10 @@ def darts(cells: int = 8, channels: int = 16, nodes: int = 4) -> Space:
         op("dil_conv", kernel=3, stride=STRIDE, name="dil_conv_3x3"),
         op("dil_conv", kernel=5, stride=STRIDE, name="dil_conv_5x5"),
     )
-    normal, reduction = (
-        shared(name, dag(nodes, inputs=2, edges=2, ops=operations, output="nodes", stride=stride))
-        for name, stride in (("normal", 1), ("reduction", 2))
-    )
     reductions = sorted({cells // 3, 2 * cells // 3} - {0})
-    return Space(
-        chain(
-            op("conv_bn", width=3 * channels, kernel=3, name="stem"),
-            stack(
-                [stop - start - 1 for start, stop in pairwise([-1, *reductions, cells])], normal, reduction, channels
-            ),
-            op("global_avg_pool"),
-            op("linear", width=OUTPUTS, name="classifier"),
-        ),
-        "darts",
-    )
+    stages = [stop - start - 1 for start, stop in pairwise([-1, *reductions, cells])]
+
+    def cell(stride: int) -> Expression:
+        return dag(nodes, inputs=2, edges=2, ops=operations, output="nodes", stride=stride)
+
+    return cell_space("darts", stages, cell, channels)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from archwright.space.combinators import chain, choice, dag, op, shared
-from archwright.space.expression import OUTPUTS, STRIDE
+from archwright.space.combinators import choice, dag, op
+from archwright.space.expression import STRIDE, Expression
 from archwright.space.space import Space
-from archwright.space.zoo.cells import stack
+from archwright.space.zoo.cells import cell_space
 
 
 def enas_micro(cells: int = 2, channels: int = 16, blocks: int = 5) -> Space:
@@ -23,17 +23,8 @@ def enas_micro(cells: int = 2, channels: int = 16, blocks: int = 5) -> Space:
         *(op("sep_conv", kernel=size, stride=STRIDE, name=f"sep_conv_{size}x{size}") for size in (3, 5)),
         *(op(f"{kind}_pool", kernel=3, stride=STRIDE, name=f"{kind}_pool_3x3") for kind in ("avg", "max")),
     )
-    normal, reduction = (
-        shared(name, dag(blocks, inputs=2, edges="pairs", ops=operations, output="loose", stride=stride))
-        for name, stride in (("normal", 1), ("reduction", 2))
-    )
-    return Space(
-        chain(
-            op("conv_bn", width=3 * channels, kernel=3, name="stem"),
-            stack([cells] * 3, normal, reduction, channels),
-            op("relu"),
-            op("global_avg_pool"),
-            op("linear", width=OUTPUTS, name="classifier"),
-        ),
-        "enas-micro",
-    )
+
+    def cell(stride: int) -> Expression:
+        return dag(blocks, inputs=2, edges="pairs", ops=operations, output="loose", stride=stride)
+
+    return cell_space("enas-micro", [cells] * 3, cell, channels, relu=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from archwright.space.combinators import chain, choice, dag, op, shared
-from archwright.space.expression import OUTPUTS, STRIDE, WIDTH
+from archwright.space.combinators import choice, dag, op
+from archwright.space.expression import STRIDE, WIDTH, Expression
 from archwright.space.space import Space
-from archwright.space.zoo.cells import stack
+from archwright.space.zoo.cells import cell_space
 
 
 def nasnet(cells: int = 2, channels: int = 16, blocks: int = 5) -> Space:
@@ -26,29 +26,17 @@ def nasnet(cells: int = 2, channels: int = 16, blocks: int = 5) -> Space:
         *(op("relu_conv_bn", kernel=size, stride=STRIDE, name=f"conv_{size}x{size}") for size in (1, 3)),
         *(op("sep_conv", kernel=size, stride=STRIDE, name=f"sep_conv_{size}x{size}") for size in (3, 5, 7)),
     )
-    normal, reduction = (
-        shared(
-            name,
-            dag(
-                blocks,
-                inputs=2,
-                edges="pairs",
-                ops=operations,
-                merge=choice("add", "concat"),
-                node=op("adapt", width=WIDTH),
-                output="loose",
-                stride=stride,
-            ),
+
+    def cell(stride: int) -> Expression:
+        return dag(
+            blocks,
+            inputs=2,
+            edges="pairs",
+            ops=operations,
+            merge=choice("add", "concat"),
+            node=op("adapt", width=WIDTH),
+            output="loose",
+            stride=stride,
         )
-        for name, stride in (("normal", 1), ("reduction", 2))
-    )
-    return Space(
-        chain(
-            op("conv_bn", width=3 * channels, kernel=3, name="stem"),
-            stack([cells] * 3, normal, reduction, channels),
-            op("relu"),
-            op("global_avg_pool"),
-            op("linear", width=OUTPUTS, name="classifier"),
-        ),
-        "nasnet",
-    )
+
+    return cell_space("nasnet", [cells] * 3, cell, channels, relu=True)
