@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from archwright.artifacts import Artifacts
 from archwright.engine.forecast import choose
 from archwright.engine.loop import Loop
+from archwright.errors import ArchwrightError, GraphError
 from archwright.explain import arm
 from archwright.problem import BASELINE, FINAL, OWN, Fidelity, Problem, Proposal, Trial, purpose
 from archwright.problem.final import FinalRecord, show
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from archwright.tasks import Task
+
+
+DRAWN = 300
+"""Random networks that are looked up in a latency table in the end."""
 
 
 def finalists(loop: Loop) -> list[Trial]:
@@ -57,7 +63,7 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     margin = _margin(loop, chosen)
     proposals = [found for trial in chosen if (found := _proposal(loop, trial, len(chosen), margin)) is not None]
     trained = {trial.proposal.why["of"]: trial for trial in loop.train_finalists(proposals, 0.6 * margin)}
-    warnings = [*task.warnings, *_passed_over(loop, chosen[0])]
+    warnings = [*task.warnings, *_passed_over(loop, chosen[0]), *_unmeasured(problem)]
     outputs: dict[int, NDArray[np.float32]] = {}
     weights: dict[int, str] = {}
     for trial in chosen:
@@ -95,6 +101,28 @@ def _passed_over(loop: Loop, chosen: Trial) -> list[str]:
     return [
         f"Trial {best.id} scored better in the search ({metric} {shown[0]}; {shown[1]} for trial {chosen.id}), but trains too slowly: in the time left, "
         f"trial {chosen.id} was expected to become the better network."
+    ]
+
+
+def _unmeasured(problem: Problem) -> list[str]:
+    """Says so where the latency table misses operations of some networks, which a search cannot choose then."""
+    if not problem.settings.get("latency"):
+        return []
+    rng, built, missing = np.random.default_rng(problem.seed), 0, 0
+    for _ in range(DRAWN):
+        architecture = problem.space.sample(rng)
+        with contextlib.suppress(ArchwrightError):
+            problem.graph(architecture)
+            built += 1
+            try:
+                problem.costs(architecture)
+            except GraphError:
+                missing += 1
+    if not missing:
+        return []
+    return [
+        f"The latency table misses operations of {missing / built:.1%} of the networks of this space (of {built} random ones), which could not be chosen. "
+        "Measure one of this space and these data: archwright latency --help."
     ]
 
 
