@@ -15,7 +15,7 @@ import torch
 
 import archwright as aw
 from archwright.evaluators.one_shot.evaluator import OneShot
-from archwright.evaluators.one_shot.forecast import predicted_bytes, saved_bytes
+from archwright.evaluators.one_shot.forecast import predicted, taken
 from archwright.evaluators.one_shot.names import get_picker
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.problem import Signature
@@ -67,8 +67,8 @@ def main() -> None:
             made = [
                 Shared(Supernet(space, net.signature), get_picker(text), recipe, "classification", 0) for _ in range(2)
             ]
-            predicted = predicted_bytes(made[0], (x, y))
-            rows.append(f"{text} {predicted / saved_bytes(made[1], (x, y)):.3f}")
+            foretold, _ = predicted(made[0], (x, y))
+            rows.append(f"{text} {foretold / taken(made[1], (x, y))[0]:.3f}")
         print(
             f"{name}: a step on shared weights costs {sum(shared) / sum(own):.3f} of the path's own network "
             f"({1e3 * np.mean(own):.1f} ms); memory predicted / kept: {', '.join(rows)}",

@@ -52,12 +52,8 @@ def forecast(space: Any, task: Task, evaluator: OneShot, seed: int) -> dict[str,
     shared = Shared(net, picker, recipe, task.kind, seed)
     y = torch.from_numpy(task.train.y[: recipe.batch_size])
     x = Batches(torch.from_numpy(task.train.x), recipe, channels_last=True).take(torch.arange(len(y)))
-    small = max(2, len(x) // 8)
     with using_threads(1):
-        kept = predicted_bytes(shared, (x, y))
-        begun = time.perf_counter()
-        shared.picker.step(shared, (x[:small], y[:small]))
-        seconds = (time.perf_counter() - begun) * len(x) / small
+        kept, seconds = predicted(shared, (x, y))
     parameters = sum(parameter.numel() for parameter in net.parameters())
     needed = 12 * parameters + kept
     available = available_bytes()
@@ -70,19 +66,22 @@ def forecast(space: Any, task: Task, evaluator: OneShot, seed: int) -> dict[str,
     return {"parameters": parameters, "bytes": needed, "step": round(seconds, 4), "batch": len(x)}
 
 
-def predicted_bytes(shared: Shared, batch: tuple[Tensor, Tensor]) -> int:
-    """The bytes that a training step on a batch keeps for its backward pass, from steps on an eighth and a quarter of it: they grow linearly."""
+def predicted(shared: Shared, batch: tuple[Tensor, Tensor]) -> tuple[int, float]:
+    """The bytes that a training step on a batch keeps for its backward pass and its seconds, from steps on an eighth and a quarter of it: they grow linearly."""
     rows = len(batch[0])
     sizes = max(2, rows // 8), max(4, rows // 4)
-    few, more = (saved_bytes(shared, (batch[0][:size], batch[1][:size])) for size in sizes)
-    return few + (more - few) * (rows - sizes[0]) // (sizes[1] - sizes[0])
+    few, more = (taken(shared, (batch[0][:size], batch[1][:size])) for size in sizes)
+    kept, seconds = (
+        max(b, a + (b - a) * (rows - sizes[0]) / (sizes[1] - sizes[0])) for a, b in zip(few, more, strict=True)
+    )
+    return round(kept), seconds
 
 
-def saved_bytes(shared: Shared, batch: tuple[Tensor, Tensor]) -> int:
-    """The most bytes that a forward pass of a few training steps keeps for its backward pass, weights aside."""
+def taken(shared: Shared, batch: tuple[Tensor, Tensor]) -> tuple[int, float]:
+    """What a few training steps take: the most bytes that a forward pass keeps for its backward pass, weights aside, and the mean seconds of all but the first."""
     own = {parameter.untyped_storage().data_ptr() for parameter in shared.net.parameters()}
     kept: dict[int, int] = {}
-    most = 0
+    most, begun = 0, 0.0
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -99,11 +98,14 @@ def saved_bytes(shared: Shared, batch: tuple[Tensor, Tensor]) -> int:
     shared.rng = np.random.default_rng([shared.seed, 0xF])
     try:
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            for _ in range(STEPS):
+            for step in range(STEPS):
+                if step == 1:
+                    begun = time.perf_counter()
                 shared.picker.step(shared, batch)
+        seconds = (time.perf_counter() - begun) / (STEPS - 1)
     finally:
         handle.remove()
         begin()
         for parameter in shared.net.parameters():
             parameter.grad = None
-    return most
+    return most, seconds
