@@ -13,8 +13,9 @@ import pytest
 import archwright as aw
 from archwright.engine.ranking import incumbent, pareto
 from archwright.errors import ArchwrightError, BudgetError, LedgerError, StrategyError
+from archwright.evaluators.train import Train
 from archwright.ledger.session import Session
-from archwright.problem import purpose
+from archwright.problem import FINAL, purpose
 from archwright.strategies import get_strategy, list_strategies
 
 
@@ -319,3 +320,21 @@ def test_unknown_runs_and_stores_are_named(tmp_path):
     with pytest.raises(LedgerError, match="no store"):
         aw.open_run("evening", store=tmp_path / "nowhere")
     assert not Path(tmp_path / "nowhere").exists()
+
+
+def test_a_final_training_that_is_stopped_just_after_its_end_is_not_lost(tmp_path, monkeypatch):
+    train = Train._train
+
+    def late(self, proposal, problem, seed):
+        measured = list(train(self, proposal, problem, seed))
+        if proposal.why.get("by") == FINAL:
+            time.sleep(6.0)
+            measured = measured[-1:]
+        yield from measured
+
+    monkeypatch.setattr(Train, "_train", late)
+    result = aw.search("wine", budget="6s", baseline=0.0, workers=1, store=tmp_path, progress="none")
+    (final,) = (trial for trial in result.trials if purpose(trial) == FINAL)
+    assert final.status == "stopped"
+    assert "checkpoint" in final.final.artifacts
+    assert not any("weights of the search" in warning for warning in result.final.warnings)

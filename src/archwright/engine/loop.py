@@ -171,8 +171,9 @@ class Loop:
         return [trial for trial in self._finals() if self._is_answer(trial) and trial.proposal.why["of"] in wanted]
 
     def _is_answer(self, trial: Trial) -> bool:
+        """Whether a final training left weights; one that was stopped may have done so just before."""
         weights = trial.final.artifacts.get("checkpoint") if trial.final else None
-        return trial.status == "finished" and weights is not None and self._has_artifact(weights)
+        return trial.status in ("finished", "stopped") and weights is not None and self._has_artifact(weights)
 
     def _unfinished(self) -> list[Trial]:
         return [trial for trial in self.trials.values() if not trial.done]

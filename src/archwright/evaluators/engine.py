@@ -27,7 +27,7 @@ from archwright.evaluators.state import State
 from archwright.graph.module import seeded
 
 CHECK_EVERY = 20
-"""Steps between two looks at the loss and the clock."""
+"""Steps between two looks at the loss."""
 LEAST_PART = 0.1
 """The smallest part of an epoch that is trained at the end."""
 AVERAGE_EVERY = 4
@@ -101,21 +101,24 @@ def fit(
     batches = Batches(x, state.recipe, state.mode.channels_last)
     loss_of = criterion(kind, state.recipe)
     left: float = epochs - state.epoch
+    predicting = 0.0
     try:
         while left > 0:
             progress = state.progress + (target - state.progress) / max(Fraction(1), Fraction(left))
             begun = time.monotonic()
-            loss = _epoch(state, batches, y, loss_of, progress, min(1.0, left), deadline)
+            stop = None if deadline is None else deadline - predicting
+            loss = _epoch(state, batches, y, loss_of, progress, min(1.0, left), stop)
             trained = time.monotonic()
             inputs = valid if last is None or state.epoch < epochs else last
             with state.averaged():
                 outputs = None if inputs is None else predict(module, inputs, state.mode)
             predicted = time.monotonic()
+            predicting = predicted - trained
             left = 0 if left < 1 else epochs - state.epoch
             if deadline is not None:
-                left = _affordable(left, trained - begun, predicted - trained, deadline - predicted)
+                left = _affordable(left, trained - begun, predicting, deadline - predicted)
             rate = state.recipe.rate(float(state.progress))
-            yield Epoch(state.epoch, loss, rate, outputs, trained - begun, predicted - trained, left == 0, state)
+            yield Epoch(state.epoch, loss, rate, outputs, trained - begun, predicting, left == 0, state)
     finally:
         module.load_state_dict(state.weights())
         state.lay_out(False)
@@ -172,13 +175,13 @@ def _epoch(
                 state.update_average(horizon)
             total += loss.detach()
             done += 1
-            if step % CHECK_EVERY == 0 or step == steps - 1:
-                if not math.isfinite(total.item()):
-                    raise EvaluationError(
-                        f"The training diverged: the loss is {loss.item()} after {state.steps:,} steps at a learning rate of {rate:.3g}."
-                    )
-                if deadline is not None and time.monotonic() >= deadline:
-                    break
+            late = deadline is not None and time.monotonic() >= deadline
+            if (late or step % CHECK_EVERY == 0 or step == steps - 1) and not math.isfinite(total.item()):
+                raise EvaluationError(
+                    f"The training diverged: the loss is {loss.item()} after {state.steps:,} steps at a learning rate of {rate:.3g}."
+                )
+            if late:
+                break
     state.epoch += 1
     state.progress = target
     return float(total) / done
