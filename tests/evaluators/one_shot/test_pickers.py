@@ -431,6 +431,27 @@ def test_everything_is_settled_by_the_end(share: Make, rows: Data, epochs: int) 
     assert derived.as_dict() == picker.settled
 
 
+def test_judging_a_choice_takes_no_longer_than_the_steps_before_it(
+    share: Make, rows: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picker, judged = DartsPt(rows=64), []
+    shared = share(picker)
+    batch, loss = shared.recipe.batch_size, shared.loss
+
+    def counted(how: Any, given: Any, active: Any = None) -> Tensor:
+        if not torch.is_grad_enabled():
+            judged.append(len(given[0]))
+        return loss(how, given, active)
+
+    monkeypatch.setattr(shared, "loss", counted)
+    shared.rows = rows
+    for step, expected in ((200, 64), (1, batch)):
+        judged.clear()
+        picker.steps = step
+        picker._option(shared, picker.queue[0])
+        assert judged == [expected] * shared.net.counts[picker.queue[0]]
+
+
 def test_an_early_stop_goes_back_to_before_the_collapse(share: Make, rows: Data) -> None:
     picker = Darts(early=True)
     shared, batch = share(picker), rows()

@@ -16,6 +16,9 @@ from archwright.evaluators.one_shot.pickers.darts import Darts
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.problem import Architecture
 
+STEP = 3
+"""Forward passes that take as long as a training step."""
+
 
 @dataclasses.dataclass(eq=False)
 class DartsPt(Darts):
@@ -26,7 +29,7 @@ class DartsPt(Darts):
 
     Attributes:
         start: Share of the training after which choices are settled.
-        rows: Held-out rows on which the supernet is judged.
+        rows: Held-out rows on which the supernet is judged; fewer where so few steps lie between two choices that judging would take longer than training.
     """
 
     start: float = 0.5
@@ -38,6 +41,7 @@ class DartsPt(Darts):
         self.settled: dict[str, int] = {}
         choices = [address for address in shared.net.counts if address not in shared.edges]
         np.random.default_rng([shared.seed, 0xD]).shuffle(choices)
+        self.steps = 0
         self.queue: list[str] = [*choices, *(address for address in shared.net.counts if address in shared.edges)]
 
     def pick(self, shared: Shared) -> Any:
@@ -48,6 +52,7 @@ class DartsPt(Darts):
         """Moves the numbers until the first choice is settled, and settles those that are due."""
         if not self.settled:
             super().learn(shared, train, held)
+        self.steps += 1
         passed = (shared.progress - self.start) / (1 - self.start) if self.start < 1 else 0.0
         self._settle(shared, math.floor(passed * (len(self.queue) + 1)))
 
@@ -61,6 +66,7 @@ class DartsPt(Darts):
             self.settled[address] = (
                 self._read(shared, address) if address in shared.edges else self._option(shared, address)
             )
+            self.steps = 0
 
     def _option(self, shared: Shared, address: str) -> int:
         """The option without which the supernet does worst."""
@@ -69,7 +75,7 @@ class DartsPt(Darts):
         for option in range(len(weights)):
             kept = weights.clone()
             kept[option] = 0.0
-            scores.append(self._score(shared, {address: kept}))
+            scores.append(self._score(shared, {address: kept}, len(weights)))
         return min(range(len(scores)), key=scores.__getitem__)
 
     def _read(self, shared: Shared, address: str) -> int:
@@ -77,14 +83,18 @@ class DartsPt(Darts):
         edge = shared.edges[address]
         count = 1 + max(slot for slots in edge.slots for slot in slots)
         scores = [
-            self._score(shared, {edge.strengths: torch.tensor([float(slot != gone) for slot in range(count)])})
+            self._score(shared, {edge.strengths: torch.tensor([float(slot != gone) for slot in range(count)])}, count)
             for gone in range(count)
         ]
         return min(range(len(edge.slots)), key=lambda option: sum(scores[slot] for slot in edge.slots[option]))
 
     @torch.no_grad()
-    def _score(self, shared: Shared, changes: Mapping[str, Any]) -> float:
-        return -float(shared.loss(self.pick(shared) | changes, shared.rows(self.rows)))
+    def _score(self, shared: Shared, changes: Mapping[str, Any], options: int) -> float:
+        batch = shared.recipe.batch_size
+        rows = max(
+            batch, STEP * self.steps * batch // options
+        )  # as long, over all options, as the steps since the last choice
+        return -float(shared.loss(self.pick(shared) | changes, shared.rows(min(self.rows, rows))))
 
     def derive(self, shared: Shared) -> list[Architecture]:
         """What was settled on; where that breaks a constraint or not all was, the most probable architecture with as much of it as can be."""
@@ -97,11 +107,13 @@ class DartsPt(Darts):
 
     def state(self) -> dict[str, Tensor]:
         """Numbers, moments and what is settled."""
-        return super().state() | {f"settled:{a}": torch.tensor(float(option)) for a, option in self.settled.items()}
+        settled = {f"settled:{a}": torch.tensor(float(option)) for a, option in self.settled.items()}
+        return super().state() | settled | {"steps": torch.tensor(float(self.steps))}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Takes them over."""
         super().load(state)
+        self.steps = int(state["steps"])
         self.settled = {
             name.removeprefix("settled:"): int(value) for name, value in state.items() if name.startswith("settled:")
         }
