@@ -38,9 +38,12 @@ METHODS: dict[str, dict[str, Any]] = {
         name: {"strategy": name}
         for name in ("enas", "darts", "darts-pt", "pc-darts", "drnas", "snas", "gdas", "proxyless")
     },
+}
+ON_DEMAND: dict[str, dict[str, Any]] = {
     "darts-second": {"strategy": "darts", "options": {"order": 2}},
     "darts-early": {"strategy": "darts", "options": {"early": True}},
 }
+"""Run where they are named."""
 
 
 def run(method: str, seed: int, asked: argparse.Namespace) -> aw.Result:
@@ -50,7 +53,13 @@ def run(method: str, seed: int, asked: argparse.Namespace) -> aw.Result:
     if name in known:
         found = open_run(name, store=asked.store)
         return found if found.ended is not None else aw.resume(name, store=asked.store, progress="none")
-    settings = {**METHODS[method], "budget": asked.budget, "seed": seed, "baseline": 0.0, "workers": asked.workers}
+    settings = {
+        **(METHODS | ON_DEMAND)[method],
+        "budget": asked.budget,
+        "seed": seed,
+        "baseline": 0.0,
+        "workers": asked.workers,
+    }
     return aw.search(
         asked.data,
         image_size=asked.size,
@@ -92,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("space", choices=SPACES)
-    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--methods", default=",".join(METHODS), help="Also darts-second and darts-early.")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="The first seed.")
     parser.add_argument("--budget", default="4m")
@@ -101,7 +110,9 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("one-shot-runs"))
     asked = parser.parse_args()
     methods = [
-        name for name in METHODS if name in asked.methods.split(",") or name.split(" ")[0] in asked.methods.split(",")
+        name
+        for name in METHODS | ON_DEMAND
+        if name in asked.methods.split(",") or name.split(" ")[0] in asked.methods.split(",")
     ]
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in methods}
     for seed in range(asked.first, asked.seeds):
