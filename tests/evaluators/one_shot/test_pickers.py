@@ -502,7 +502,9 @@ def test_the_edges_whose_removal_hurts_most_are_read(share: Make, monkeypatch: p
     edge = shared.edges[address]
     for first, second in ((0, 1), (0, 2), (1, 2)):
 
-        def score(shared: Shared, changes: dict[str, Tensor], first: int = first, second: int = second) -> float:
+        def score(
+            shared: Shared, changes: dict[str, Tensor], _: int, first: int = first, second: int = second
+        ) -> float:
             gone = int(changes[edge.strengths].argmin())
             return {first: 0.1, second: 0.2}.get(gone, 0.9)
 
