@@ -6,7 +6,7 @@ trained alike (the audit's control), Kendall's tau of shared and own scores, ope
 
     python benchmarks/one_shot.py fashion-mnist nas-bench-201 --size 14 --workers 1 --budget 2m --seeds 3 --store one-shot-runs
 
-Searches that the store holds are not run again. `nas-bench-201` is the small one: 8 channels, one cell a stage.
+The lines before the table also say how many seconds the final training took. Searches that the store holds are not run again. `nas-bench-201` is the small one: 8 channels, one cell a stage.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scipy import stats
 import archwright as aw
 from archwright.engine import Store, open_run
 from archwright.explain import audit, metric_value
-from archwright.problem import ALONE, BASELINE, purpose
+from archwright.problem import ALONE, BASELINE, FINAL, purpose
 
 SPACES: dict[str, Any] = {
     "nas-bench-201": lambda: aw.get_space("nas-bench-201", channels=8, cells=1),
@@ -75,6 +75,8 @@ def facts(result: aw.Result) -> dict[str, float]:
     """What a row is made of."""
     assert result.final is not None
     found = {"test": result.final.test[result.final.metric].value, "seconds": result.run.spent}
+    answers = [t.seconds for t in result.trials if purpose(t) == FINAL]
+    found |= {"final training": answers[-1]} if answers else {}
     checked = audit(result.trials, result.problem)
     own = [v for t in result.trials if purpose(t) == ALONE and (v := metric_value(t, result.problem)) is not None]
     controls = [

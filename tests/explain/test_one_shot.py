@@ -100,3 +100,10 @@ def test_weights_that_saw_a_part_of_an_epoch_raise_an_alarm():
     found = audit([trial(0, (0,) * 6, 0.1, "supernet", notes=notes), *trials()[1:]], PROBLEM)
     assert found.epochs == pytest.approx(0.02)
     assert "2% of an epoch only: 40 steps of 0.25 s each with the picker 'darts'" in found.alarms[0]
+
+
+def test_epochs_of_a_training_that_was_gone_on_from_count():
+    notes = {"picker": "uniform", "part": 0.25, "steps": 40}
+    found = audit([trial(0, (0,) * 6, 0.1, "supernet", notes=notes, epochs=(4,)), *trials()[1:]], PROBLEM)
+    assert found.epochs == pytest.approx(3.25)
+    assert not any("of an epoch only" in alarm for alarm in found.alarms)

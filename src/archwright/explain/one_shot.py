@@ -97,7 +97,7 @@ def audit(trials: Iterable[Trial], problem: Problem) -> Audit | None:
     picker, seconds = str(last.final.notes.get(SUPERNET, {}).get("picker", "")), last.seconds or last.final.seconds
     return Audit(
         picker=picker,
-        epochs=sum(row["part"] or 1.0 for row in history),
+        epochs=_passes(history),
         seconds=seconds,
         pairs=tuple(pairs),
         tau=tau,
@@ -159,15 +159,20 @@ def _best(trials: Iterable[Trial], problem: Problem) -> Architecture | None:
     return max(scored, key=lambda row: row[:2])[2].proposal.architecture if scored else None
 
 
+def _passes(history: tuple[dict[str, Any], ...]) -> float:
+    """Epochs that the shared weights saw, those of a training that this one goes on from too."""
+    return history[0]["epoch"] - 1 + float(sum(row["part"] or 1.0 for row in history)) if history else 0.0
+
+
 def _brief(picker: str, seconds: float, history: tuple[dict[str, Any], ...]) -> Iterable[str]:
     """An alarm where the shared weights have not seen each training row once."""
-    seen = sum(row["part"] or 1.0 for row in history)
+    seen = _passes(history)
     if seen < 1.0:
         steps = sum(row["steps"] or 0 for row in history)
         yield (
             f"The shared weights were trained for {seen:.0%} of an epoch only: {steps:,} steps of {seconds / max(steps, 1):.2g} s each with the picker {picker!r}. "
-            "Nothing can be learned from so few. A picker of single paths (uniform, gdas, enas) takes cheaper steps than a mixture of all options; "
-            "or search on smaller images (--image-size), a smaller space, or for longer."
+            "Little can be learned from so few. Search for longer, on smaller images (--image-size), or in a smaller space; where the picker mixes all options, "
+            "one of single paths (uniform, gdas, enas) takes far cheaper steps."
         )
 
 

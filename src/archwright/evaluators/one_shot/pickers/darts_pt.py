@@ -90,10 +90,9 @@ class DartsPt(Darts):
 
     @torch.no_grad()
     def _score(self, shared: Shared, changes: Mapping[str, Any], options: int) -> float:
+        """The supernet on as many rows as take, over all options, as long as the steps since the last choice."""
         batch = shared.recipe.batch_size
-        rows = max(
-            batch, STEP * self.steps * batch // options
-        )  # as long, over all options, as the steps since the last choice
+        rows = max(batch, STEP * self.steps * batch // options)
         return -float(shared.loss(self.pick(shared) | changes, shared.rows(min(self.rows, rows))))
 
     def derive(self, shared: Shared) -> list[Architecture]:
