@@ -15,6 +15,8 @@ endings = st.builds(
     Ending,
     st.just(2),
     st.builds(Fidelity, st.integers(1, 60)),
+    st.integers(1, 60),
+    st.integers(1, 8),
     st.floats(1.0, 2.0),
     st.integers(0, 1500),
     st.integers(0, 10_000),
@@ -44,7 +46,7 @@ def test_all_the_time_of_a_users_own_function_counts():
 
 @given(endings, paces, st.floats(1.0, 1e5), st.integers(1, 8), st.floats(0.0, 60.0))
 def test_the_reserve_holds_the_test_and_no_more_than_its_share(ending, pace, limit, workers, least):
-    reserve, margin = ending.reserve(limit, pace, workers, least), ending.margin(limit, pace)
+    reserve, margin = ending.reserve(limit, pace, workers, least), ending.margin(limit, pace.tested(workers))
     assert margin <= reserve <= max(margin, RESERVE_SHARE * limit) * (1 + 1e-9)
 
 
@@ -63,11 +65,11 @@ def test_a_finalist_is_given_what_there_is_time_for(ending, pace, seconds, least
 @given(endings, paces, st.floats(1.0, 1e5), st.integers(1, 8))
 def test_what_a_finalist_will_have_fits_into_the_reserve(ending, pace, limit, workers):
     found = ending.training(limit, pace, workers)
-    assert found["epochs"] == ending.fidelity.cost
+    assert found["epochs"] == ending.steep
     rounds = -(-ending.finalists // workers)
-    taken = rounds * found["seconds"] / pace.epoch * ending.epoch(pace) + ending.margin(limit, pace)
+    taken = rounds * found["seconds"] / pace.epoch * ending.epoch(pace) + ending.margin(limit, pace.tested(workers))
     assert (
         taken
-        <= max(RESERVE_SHARE * limit, ending.margin(limit, pace)) * 1.001
+        <= max(RESERVE_SHARE * limit, ending.margin(limit, pace.tested(workers))) * 1.001
         + 0.001 * rounds * ending.epoch(pace) / pace.epoch
     )

@@ -12,8 +12,10 @@ from archwright.space import OUTPUTS, chain, choice, op
 SPACE = aw.Space(chain(op("dense", width=choice(4, 8)), op("linear", width=OUTPUTS)), "tiny")
 
 
-def trial(metric: str, value: float) -> aw.Trial:
-    return aw.Trial(0, aw.Proposal(aw.Architecture(())), "finished", (aw.Measurement({metric: value}),))
+def trial(metric: str, value: float, **artifacts: str) -> aw.Trial:
+    return aw.Trial(
+        0, aw.Proposal(aw.Architecture(())), "finished", (aw.Measurement({metric: value}, artifacts=artifacts),)
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,8 @@ def trial(metric: str, value: float) -> aw.Trial:
 )
 def test_a_final_training_that_went_wrong_is_told_from_one_that_did_not(objective, again, before, failed):
     problem = aw.Problem(SPACE, aw.Signature(((5,),), (2,)), (aw.Objective.parse(objective),))
-    assert _failed(problem, trial(objective, again), trial(objective, before)) is failed
+    assert _failed(problem, trial(objective, again), trial(objective, before, checkpoint="kept")) is failed
+    assert not _failed(problem, trial(objective, again), trial(objective, before)), "a score without weights"
 
 
 def test_networks_that_a_latency_table_does_not_know_are_told_of():

@@ -34,3 +34,12 @@ def test_lower_fidelities_and_unknown_metrics_do_not_count():
     trials = [trial(0, score=5.0), trial(1, score=6.0)]
     assert choose(trials, problem("score"), lambda trial: 80.0 if trial.id == 0 else 8.0) is trials[1]
     assert choose([], problem("accuracy"), lambda trial: 1.0) is None
+
+
+def test_the_bests_of_two_searches_compare_over_fidelities():
+    brief, full = trial(0, aw.Fidelity(2), accuracy=0.78), trial(1, accuracy=0.79)
+    slow = {0: 8.0, 1: 8.0}
+    assert choose([brief, full], problem("accuracy"), lambda trial: slow[trial.id], across=True) is brief
+    assert choose([brief, full], problem("accuracy"), lambda trial: 8.0) is full
+    scored = trial(2, aw.Fidelity(1, 1e-4), accuracy=0.9)
+    assert choose([scored, full], problem("accuracy"), lambda trial: 8.0, across=True) is full

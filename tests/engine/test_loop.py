@@ -338,3 +338,12 @@ def test_a_final_training_that_is_stopped_just_after_its_end_is_not_lost(tmp_pat
     assert final.status == "stopped"
     assert "checkpoint" in final.final.artifacts
     assert not any("weights of the search" in warning for warning in result.final.warnings)
+
+
+def test_all_cores_train_the_only_finalist_where_time_is_limited(tmp_path):
+    cores = min(2, len(os.sched_getaffinity(0)))
+    result = aw.search("wine", budget="8s", baseline=0.0, workers=2, store=tmp_path, progress="none")
+    (final,) = (trial for trial in result.trials if purpose(trial) == FINAL)
+    assert final.proposal.why["threads"] == cores
+    assert final.proposal.why["most"] == 60
+    assert result.final.seconds > 1.0, "half of the time, less what the test takes, is for this"

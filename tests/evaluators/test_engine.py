@@ -128,6 +128,15 @@ def test_a_deadline_ends_the_training_with_the_rate_decayed(net, images):
     assert reports[-1].rate < 0.05 * RECIPE.lr
 
 
+def test_where_there_turns_out_to_be_time_a_deadline_allows_for_more_epochs(net, images):
+    x, y = images
+    reports = train(net(), x, y, 2, deadline=time.monotonic() + 0.5, most=100_000)
+    assert 2 < len(reports) < 100_000
+    assert reports[-1].rate < 0.05 * RECIPE.lr
+    assert len(train(net(), x, y, 2, deadline=time.monotonic() + 100, most=4)) == 4
+    assert len(train(net(), x, y, 2, deadline=time.monotonic() + 100)) == 2
+
+
 def test_a_deadline_in_the_past_cuts_the_first_epoch_short(net, images):
     reports = train(net(), *images, 10, deadline=time.monotonic() - 1)
     assert len(reports) == 1
@@ -152,6 +161,8 @@ def test_few_rows_are_one_batch(net, images):
         (3, 2.0, 0.5, 5.0, 2.0),
         (3, 2.0, 0.5, 1.5, 0.5),
         (3, 2.0, 0.5, 0.6, 0),
+        (3, 2.0, 0.5, 2.7, 1.0),
+        (3, 2.0, 0.5, -1.0, 0),
         (0, 1.0, 0.1, 9.0, 0),
     ],
 )

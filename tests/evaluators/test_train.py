@@ -8,10 +8,11 @@ import sys
 import msgspec
 import numpy as np
 import pytest
+import torch
 
 from archwright.artifacts import Artifacts
 from archwright.errors import EvaluationError
-from archwright.evaluators import Train, memory, predict, weights_of
+from archwright.evaluators import Train, memory, predict, train, weights_of
 from archwright.graph.module import build
 from archwright.problem import Fidelity, Objective, Problem, Proposal
 from archwright.space import OUTPUTS, Space, chain, op
@@ -111,6 +112,20 @@ def test_the_final_training_sees_the_validation_rows_and_keeps_to_its_time(evalu
     timed = list(evaluator(Proposal(candidate, Fidelity(100_000), why={"by": "final", "seconds": 2.0}), problem, 0))
     assert timed[-1].artifacts
     assert timed[-1].seconds < 4
+
+
+def test_a_final_training_uses_the_threads_it_is_given(evaluator, problem, candidate, monkeypatch):
+    used = []
+    fit = train.fit
+    monkeypatch.setattr(
+        train, "fit", lambda *given, **more: used.append(torch.get_num_threads()) or fit(*given, **more)
+    )
+    before = torch.get_num_threads()
+    for why in ({}, {"by": "final"}, {"by": "final", "seconds": 0.5, "threads": 2, "most": 3}):
+        measurements = list(evaluator(Proposal(candidate, Fidelity(1), why=why), problem, 0))
+    assert used == [1, 1, 2]
+    assert 1 <= len(measurements) <= 3
+    assert torch.get_num_threads() == before
 
 
 def test_divergence_is_a_reason(evaluator, problem, candidate):

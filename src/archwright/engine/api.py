@@ -118,7 +118,8 @@ def search(
         notes["trains"] = False
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
-        notes |= setup.timetable(limit.seconds, clock.spent, plan, setup.ending(task, final, after, baseline), parallel)
+        ending = setup.ending(task, final, after, baseline, limit, parallel)
+        notes |= setup.timetable(limit.seconds, clock.spent, plan, ending, parallel)
     if task is not None and getattr(about, "shares", False):
         fidelity = one_shot.SHARED
         shared = setup.shared_plan(chosen_space, task, about, full, plan | notes, parallel, seed)

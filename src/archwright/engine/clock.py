@@ -9,10 +9,12 @@ import time
 
 from archwright.problem import Fidelity, Trial
 
-RESERVE_SHARE = 0.3
-"""Most of a time budget that is kept back for the final training, which then has fewer epochs than it would."""
+RESERVE_SHARE = 0.5
+"""Most of a time budget that is kept back for the final training, which then has fewer epochs than it would. Searching longer gains less than these do."""
 STATISTICS = 1e-4
 """Seconds that the intervals of the test metrics take for each test row of a finalist."""
+SPEEDUP = 0.7
+"""So many threads to this power is how many times as fast they train one network: 1.6 times for two (measured: 1.3 to 1.8)."""
 FEWEST_EPOCHS = 2
 """Where the time left is shorter than these, the finalists are trained on a share of the data, so that the learning rate can run its course."""
 
@@ -47,6 +49,10 @@ class Pace:
     epoch: float
     row: float = 0.0
 
+    def tested(self, threads: int) -> float:
+        """Seconds that a row of the test may take, in full precision, which may be twice as slow, and on so many threads."""
+        return 2 * self.row / threads
+
     @classmethod
     def of(cls, trial: Trial, share: float, epochs: float) -> Pace:
         """The pace that a finished trial showed, from its second epoch on where there is one, for the first warms up.
@@ -72,6 +78,8 @@ class Ending:
     Attributes:
         finalists: How many (0: no final training).
         fidelity: What they are trained with, at most where time is limited.
+        steep: Epochs after which more training gains little, so that a forecast counts no more of them.
+        threads: That each of them is trained on.
         growth: Rows they are trained on, per training row.
         measured: Validation rows that their outputs are computed for after each epoch.
         tested: Test rows.
@@ -80,6 +88,8 @@ class Ending:
 
     finalists: int = 0
     fidelity: Fidelity = Fidelity()
+    steep: int = 1
+    threads: int = 1
     growth: float = 1.25
     measured: int = 0
     tested: int = 0
@@ -87,16 +97,16 @@ class Ending:
 
     def epoch(self, pace: Pace) -> float:
         """Seconds of an epoch of a final training."""
-        return self.growth * pace.epoch + self.measured * pace.row
+        return (self.growth * pace.epoch + self.measured * pace.row) / float(self.threads**SPEEDUP)
 
-    def margin(self, limit: float, pace: Pace) -> float:
-        """Seconds to keep back for the test, which predicts in full precision and may be twice as slow, and for what comes after."""
-        return (
-            min(self.after, 0.1 * limit)
-            + 0.5
-            + 0.01 * limit
-            + self.finalists * self.tested * (2 * pace.row + STATISTICS)
-        )
+    def margin(self, limit: float, row: float) -> float:
+        """Seconds to keep back for the test and for what comes after.
+
+        Args:
+            limit: The time budget.
+            row: Seconds that the outputs for a test row take.
+        """
+        return min(self.after, 0.1 * limit) + 0.5 + 0.01 * limit + self.finalists * self.tested * (row + STATISTICS)
 
     def reserve(self, limit: float, pace: Pace, workers: int, least: float = 0.0) -> float:
         """Seconds to keep back for the end of a search.
@@ -107,20 +117,22 @@ class Ending:
             workers: How many are trained at once.
             least: Epochs over all the data below which training again is no use, as the trials had as many; time is kept back for the test only then.
         """
-        epoch, margin = -(-self.finalists // workers) * self.epoch(pace), self.margin(limit, pace)
+        epoch, margin = -(-self.finalists // workers) * self.epoch(pace), self.margin(limit, pace.tested(workers))
         most = RESERVE_SHARE * limit - margin
         return margin + (0.0 if most < least * epoch else min(most, 1.2 * self.fidelity.cost * epoch))
 
     def training(self, limit: float, pace: Pace, workers: int) -> dict[str, float]:
-        """What a finalist will have at most: ``seconds`` of training on the training rows, and ``epochs`` over all the data.
+        """What a forecast counts of a finalist's training: ``seconds`` on the training rows, and ``epochs`` over all the data, at most.
 
         Args:
             limit: The time budget.
             pace: A typical one.
             workers: How many are trained at once.
         """
-        seconds = max(0.0, RESERVE_SHARE * limit - self.margin(limit, pace)) / -(-self.finalists // workers)
-        return {"seconds": round(seconds * pace.epoch / self.epoch(pace), 3), "epochs": self.fidelity.cost}
+        seconds = max(0.0, RESERVE_SHARE * limit - self.margin(limit, pace.tested(workers))) / -(
+            -self.finalists // workers
+        )
+        return {"seconds": round(seconds * pace.epoch / self.epoch(pace), 3), "epochs": float(self.steep)}
 
     def affordable(self, seconds: float, pace: Pace, least: float = 0.0) -> Fidelity | None:
         """What a finalist can be trained with in so many seconds; ``None`` for less than the epochs over all the data that a trial had.

@@ -18,12 +18,15 @@ from archwright.problem.final import FinalRecord, show
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import nn
 
     from archwright.tasks import Task
 
 
 DRAWN = 300
 """Random networks that are looked up in a latency table in the end."""
+TIMED = 256
+"""Validation rows on which the finalists' predictions are timed."""
 
 
 def finalists(loop: Loop) -> list[Trial]:
@@ -33,15 +36,14 @@ def finalists(loop: Loop) -> list[Trial]:
     def epochs(trial: Trial) -> float:
         if limit is None:
             return loop.ending.fidelity.cost
-        pace = loop.pace(trial)
-        seconds = (loop.clock.left - loop.ending.margin(limit, pace)) / -(-loop.ending.finalists // problem.workers)
-        found = loop.ending.affordable(seconds, pace)
-        return 0.0 if found is None else min(found.cost, seconds / max(loop.ending.epoch(pace), 1e-9))
+        pace, rounds = loop.pace(trial), -(-loop.ending.finalists // problem.workers)
+        seconds = (loop.clock.left - loop.ending.margin(limit, pace.tested(problem.workers))) / rounds
+        return max(0.0, min(loop.ending.steep, seconds / max(loop.ending.epoch(pace), 1e-9)))
 
     trials = [trial for trial in loop.trials.values() if purpose(trial) not in OWN]
     best = [choose((trial for trial in trials if arm(trial) == who), problem, epochs) for who in ("search", BASELINE)]
     found = [trial for trial in best if trial is not None]
-    chosen = choose(found, problem, epochs)
+    chosen = choose(found, problem, epochs, across=True)
     ranked = sorted(found, key=lambda trial: trial is not chosen)
     return ranked[: max(1, loop.ending.finalists)]
 
@@ -60,10 +62,16 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     if not chosen:
         return None
     problem = loop.problem
-    margin = _margin(loop, chosen)
+    margin = _margin(loop, chosen, task)
     proposals = [found for trial in chosen if (found := _proposal(loop, trial, len(chosen), margin)) is not None]
     trained = {trial.proposal.why["of"]: trial for trial in loop.train_finalists(proposals, 0.6 * margin)}
-    warnings = [*task.warnings, *_passed_over(loop, chosen[0]), *_unmeasured(problem)]
+    expected = _passed_over(loop, chosen[0])
+    if problem.budget.seconds is not None and len(trained) > 1:
+        first, second = chosen
+        if _clearly_better(problem, trained[second.id], trained[first.id]):
+            chosen = [second, first]
+            expected = [f"Trial {first.id} was expected to become the better network, but trial {second.id} did."]
+    warnings = [*task.warnings, *expected, *_unmeasured(problem)]
     outputs: dict[int, NDArray[np.float32]] = {}
     weights: dict[int, str] = {}
     for trial in chosen:
@@ -127,15 +135,40 @@ def _unmeasured(problem: Problem) -> list[str]:
 
 
 def _failed(problem: Problem, again: Trial, trial: Trial) -> bool:
-    """Whether the final training went wrong: clearly worse on validation rows it was trained on than the search was on the same rows unseen."""
-    seen, unseen = problem.score(again), problem.score(trial)
-    return seen is not None and unseen is not None and seen < unseen - 0.05 * abs(unseen)
+    """Whether the final training went wrong, and the search left weights to test in its place.
+
+    It went wrong where it is clearly worse on validation rows it was trained on than the search was on the same rows unseen.
+    """
+    if trial.final is None or "checkpoint" not in trial.final.artifacts:
+        return False
+    return _clearly_better(problem, trial, again)
 
 
-def _margin(loop: Loop, chosen: list[Trial]) -> float:
-    """Seconds that the test will take."""
+def _clearly_better(problem: Problem, one: Trial, other: Trial) -> bool:
+    """Whether one trial's score is better than another's by more than a twentieth."""
+    better, worse = problem.score(one), problem.score(other)
+    return better is not None and worse is not None and worse < better - 0.05 * abs(better)
+
+
+def _margin(loop: Loop, chosen: list[Trial], task: Task) -> float:
+    """Seconds that the test and what follows will take; the networks are timed on some rows."""
     limit = loop.problem.budget.seconds
-    return 0.0 if limit is None else max(loop.ending.margin(limit, loop.pace(trial)) for trial in chosen)
+    if limit is None:
+        return 0.0
+    rows = task.valid.x[:TIMED]
+    seconds = sum(_seconds(loop.problem, trial, rows) for trial in chosen)
+    return loop.ending.margin(limit, seconds / len(rows) / max(1, loop.ending.finalists))
+
+
+def _seconds(problem: Problem, trial: Trial, rows: NDArray[Any]) -> float:
+    """What the outputs of a network for some rows take, once it is warm."""
+    from archwright.graph.module import build
+
+    module = build(problem.graph(trial.proposal.architecture), seed=0)  # type: ignore[arg-type]
+    _predicted(problem, module, rows)
+    begun = time.monotonic()
+    _predicted(problem, module, rows)
+    return time.monotonic() - begun
 
 
 def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal | None:
@@ -149,6 +182,7 @@ def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal |
     if loop.problem.budget.seconds is not None:
         rounds = -(-count // loop.problem.workers)
         why["seconds"] = round((loop.clock.left - margin) / rounds, 2)
+        why["most"], why["threads"] = loop.ending.fidelity.epochs, loop.ending.threads
         wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), loop.trained_for(trial))
     return None if wanted is None else Proposal(trial.proposal.architecture, wanted, parent=trial.id, why=why)
 
@@ -203,13 +237,20 @@ def _record(
 
 def _outputs(problem: Problem, trial: Trial, task: Task, checkpoint: bytes) -> NDArray[np.float32]:
     """The outputs for the test rows: logits, or predictions in the target's own units."""
-    from archwright.evaluators import Mode, predict, using_threads, weights_of
+    from archwright.evaluators import weights_of
     from archwright.graph.module import build
 
     module = build(problem.graph(trial.proposal.architecture), seed=0)  # type: ignore[arg-type]
     module.load_state_dict(weights_of(checkpoint))
+    return _own_units(task, _predicted(problem, module, task.test.x))
+
+
+def _predicted(problem: Problem, module: nn.Module, x: NDArray[Any]) -> NDArray[np.float32]:
+    """What a network puts out in full precision, computed on all cores."""
+    from archwright.evaluators import Mode, predict, using_threads
+
     with using_threads(problem.workers):
-        return _own_units(task, predict(module, task.test.x, Mode(channels_last=task.test.x.ndim == 4)))
+        return predict(module, x, Mode(channels_last=x.ndim == 4))
 
 
 def _own_units(task: Task, values: NDArray[Any]) -> NDArray[Any]:

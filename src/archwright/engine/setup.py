@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from archwright.engine import one_shot
-from archwright.engine.clock import Ending, Pace
+from archwright.engine.clock import RESERVE_SHARE, Ending, Pace
 from archwright.errors import ArchwrightError, BudgetError, DataError, EvaluationError, SpaceError, StrategyError
 from archwright.graph.latency import read_table
 from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature, Trial
@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 
 TRIAL_SAMPLES = 50_000
 """Training samples that a full trial sees where time is not limited: 46 epochs of digits."""
-FINAL_SAMPLES = 500_000
-"""Training samples that the final training sees at most where time is limited, and so a trial: 60 epochs of digits, 10 of Fashion-MNIST."""
+FINAL_SAMPLES = 1_500_000
+"""Training samples that the final training sees at most where time is limited, and so a trial: 60 epochs of digits, 30 of Fashion-MNIST."""
+STEEP_SAMPLES = 500_000
+"""Training samples up to which the error falls steeply: on Fashion-MNIST by a fifth from 3 to 10 epochs, by a twentieth from 10 to 30."""
 LEAST_EPOCHS = 8
 """Where the time allows for fewer epochs than these, a trial sees a share of the data for as many, so that it can be stopped early."""
 LEAST_SHARE = 0.02
 MOST_TRIALS = 100
 """Full trials that a time budget should allow for, while they have epochs enough: the finalists are trained further, a trial need not be."""
-LEAST_TRIALS = 16
+LEAST_TRIALS = 8
 """Full trials that it should allow for in any case, on a share of the data if need be."""
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
@@ -199,7 +201,7 @@ def choose_fidelity(
         return Fidelity(epochs), {}
     pace = measured_pace(space, task, seed, constraints, min(6.0, 0.04 * budget.seconds))
     notes = {"pace": dataclasses.asdict(pace)}
-    affordable = 0.7 * budget.seconds * workers / (pace.epoch + pace.row * len(task.valid))
+    affordable = (1 - RESERVE_SHARE) * budget.seconds * workers / (pace.epoch + pace.row * len(task.valid))
     epochs = min(_epochs(FINAL_SAMPLES, rows), max(LEAST_EPOCHS, math.floor(affordable / MOST_TRIALS)))
     share = min(1.0, max(LEAST_SHARE, round(affordable / LEAST_TRIALS / epochs, 3)))
     return Fidelity(epochs, share), notes
@@ -244,7 +246,7 @@ def shared_plan(
     from archwright.evaluators.one_shot.forecast import forecast
 
     search, pace = notes.get("search_seconds"), notes.get("pace")
-    epochs = evaluator.own["epochs"] or _epochs(FINAL_SAMPLES, len(task.train))
+    epochs = evaluator.own["epochs"] or _epochs(STEEP_SAMPLES, len(task.train))
     derives = evaluator.make_picker().derives
     made = one_shot.plan(epochs, full, search, pace["epoch"] if pace else None, workers, derives)
     settings: dict[str, Any] = msgspec.to_builtins(made)
@@ -261,15 +263,24 @@ def _epochs(samples: int, rows: int) -> int:
     return min(EPOCHS[1], max(EPOCHS[0], round(samples / rows)))
 
 
-def ending(task: Task | None, fidelity: Fidelity, after: float, baseline: float) -> Ending:
-    """What a search on a task ends with: nothing, where there is none."""
+def ending(
+    task: Task | None, fidelity: Fidelity, after: float, baseline: float, budget: Budget, workers: int
+) -> Ending:
+    """What a search on a task ends with: nothing, where there is none.
+
+    Where time is limited, all cores train the finalists; else one core each, so that results do not depend on how many there are.
+    """
     if task is None:
         return Ending()
     from archwright.evaluators.train import MIN_VALID
 
     train, valid = len(task.train), len(task.valid)
     finalists = 2 if baseline else 1
-    return Ending(finalists, fidelity, (train + valid) / train, min(valid, MIN_VALID), len(task.test), after)
+    threads = 1 if budget.seconds is None else max(1, min(workers, default_workers()) // finalists)
+    steep = min(fidelity.epochs, _epochs(STEEP_SAMPLES, train))
+    return Ending(
+        finalists, fidelity, steep, threads, (train + valid) / train, min(valid, MIN_VALID), len(task.test), after
+    )
 
 
 def timed(problem: Problem, task: Task) -> Callable[[Trial], Pace]:

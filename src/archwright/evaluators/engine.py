@@ -73,6 +73,7 @@ def fit(
     last: Tensor | None = None,
     target: Fraction = Fraction(1),
     deadline: float | None = None,
+    most: int = 0,
 ) -> Iterator[Epoch]:
     """Trains a network, an epoch for each step of the iterator.
 
@@ -86,10 +87,11 @@ def fit(
         kind: ``"classification"`` (cross entropy) or ``"regression"`` (squared error).
         epochs: Train until this many are done, counting those before.
         valid: Validation inputs, for which the outputs are computed after each epoch.
-        last: Those after the last of the `epochs`, where they are others.
+        last: Those after the last of the `epochs`, where they are others and there is no deadline.
         target: Where on the schedule to be at the end.
-        deadline: ``time.monotonic()`` at which to be done. The schedule is fitted to the epochs that there is time for, the last of which
-            may be a part of one; an epoch that runs over is cut short.
+        deadline: ``time.monotonic()`` at which to be done. The schedule is fitted to the epochs that there turns out to be time for, fewer than `epochs` or
+            more; the last may be a part of one, and an epoch that runs over is cut short.
+        most: Epochs, where these are more than `epochs`, that a deadline allows at most.
 
     Raises:
         EvaluationError: Where the loss is not finite, or nothing is left to train.
@@ -114,8 +116,12 @@ def fit(
                 outputs = None if inputs is None else predict(module, inputs, state.mode)
             predicted = time.monotonic()
             predicting = predicted - trained
-            left = 0 if left < 1 else epochs - state.epoch
-            if deadline is not None:
+            if left < 1:
+                left = 0
+            elif deadline is None:
+                left = epochs - state.epoch
+            else:
+                left = max(epochs, most) - state.epoch
                 left = _affordable(left, trained - begun, predicting, deadline - predicted)
             rate = state.recipe.rate(float(state.progress))
             yield Epoch(state.epoch, loss, rate, outputs, trained - begun, predicting, left == 0, state)
@@ -138,11 +144,12 @@ def steps_of(rows: int, recipe: Recipe) -> int:
 
 
 def _affordable(left: int, training: float, predicting: float, seconds: float) -> float:
-    """Epochs, at most those left, that fit into some seconds, each with its validation; the last may be a part of one."""
+    """Epochs, at most those left, that fit into some seconds, each with its validation; the last may be a part of one, if not too small."""
     epochs = seconds / max(training + predicting, 1e-9)
     if epochs < 1:
         epochs = (seconds - predicting) / max(training, 1e-9)
-    return round(min(left, epochs), 2) if epochs > LEAST_PART else 0
+    epochs = max(0.0, min(left, round(epochs, 2)))
+    return epochs if epochs % 1 > LEAST_PART else math.floor(epochs)
 
 
 def _epoch(

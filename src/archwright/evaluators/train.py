@@ -46,7 +46,8 @@ class Train:
     epoch's ``training`` steps and those of ``predicting`` a row.
 
     A proposal whose ``why["by"]`` is ``"final"`` trains on training and validation rows together. Its metrics on the validation rows show that it
-    learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``seconds``, it ends within about that time, its learning rate fully decayed.
+    learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``seconds``, it ends within about that time, its learning rate fully decayed,
+    after fewer epochs than the fidelity says or after more, ``most`` of them at most; if it names ``threads``, it uses so many.
 
     Attributes:
         data: Folder written by :meth:`archwright.tasks.Task.store`.
@@ -71,7 +72,7 @@ class Train:
         Raises:
             EvaluationError: Where the network diverges, needs more memory than there is, or cannot be trained.
         """
-        with using_threads(self.threads):
+        with using_threads(proposal.why.get("threads", self.threads)):
             yield from self._train(proposal, problem, seed)
 
     def _train(self, proposal: Proposal, problem: Problem, seed: int) -> Iterator[Measurement]:
@@ -111,6 +112,7 @@ class Train:
                 last=torch.from_numpy(last.x),
                 target=place(fidelity, problem.fidelity),
                 deadline=None if seconds is None else started + float(seconds),
+                most=proposal.why.get("most", 0) if final else 0,
             )
             for epoch in epochs:
                 targets = last.y if epoch.last else measured.y

@@ -36,7 +36,7 @@ FILES = {
 }
 """Files of an export and what each is."""
 
-ROWS = 2000
+ROWS = 1000
 """Rows of the verification; a larger split is sampled."""
 
 _LEFTOVERS = frozenset({"__pycache__", ".DS_Store"})
