@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from archwright.errors import EvaluationError
 from archwright.evaluators import Recipe, default_recipe
+from archwright.evaluators.recipe import AUGMENT_FROM, AUGMENT_GREY_FROM
 
 
 @settings(deadline=None, max_examples=50)
@@ -49,6 +50,13 @@ def test_defaults_follow_the_task_and_the_length_of_the_training(digits):
     assert (short.crop, long.crop) == (0, 1)
     assert not long.flip
     assert short.batch_size < default_recipe(digits, 50_000, 5).batch_size == 128
+
+
+@pytest.mark.parametrize(("channels", "least"), [(1, AUGMENT_GREY_FROM), (3, AUGMENT_FROM)])
+def test_long_trainings_augment_photos_earlier_than_grey_images(channels, least):
+    images = SimpleNamespace(kind="classification", modality="image", shape=(channels, 32, 32), augment=("flip",))
+    assert not default_recipe(images, 1000, least - 1).flip
+    assert default_recipe(images, 1000, least).flip
 
 
 def test_texts_are_trained_on_their_likelihood_with_clipped_gradients():

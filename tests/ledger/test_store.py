@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -363,6 +364,34 @@ def test_a_locked_store_is_an_error_after_the_wait(path: Path, proposal: Any, mo
             blocker.close()
             session.append("started", 0, proposal(0))
         assert len(run.events()) == 1
+
+
+TOGETHER = """
+import sys, time
+from archwright.ledger import Ledger
+
+folder, name, start = sys.argv[1:]
+for number in range(40):
+    time.sleep(max(0.0, float(start) + 0.1 * number - time.time()))
+    with Ledger.open(f"{folder}/{number}.db") as ledger:
+        ledger.create_run(name, {})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.sample
+def test_several_processes_make_a_store_together(tmp_path: Path) -> None:
+    start = f"{time.time() + 3.0}"
+    makers = [
+        subprocess.Popen(
+            [sys.executable, "-c", TOGETHER, str(tmp_path), name, start], stderr=subprocess.PIPE, text=True
+        )
+        for name in "abcd"
+    ]
+    assert [maker.communicate(timeout=100)[1] for maker in makers] == [""] * 4
+    for number in range(40):
+        with Ledger.open(tmp_path / f"{number}.db", create=False) as ledger:
+            assert {run.name for run in ledger.runs()} == set("abcd")
 
 
 def test_the_tables_exist_in_postgresql_too() -> None:
