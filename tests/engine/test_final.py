@@ -5,9 +5,11 @@ import re
 import pytest
 
 import archwright as aw
+from archwright.engine import setup
 from archwright.engine.final import _failed, _unmeasured
 from archwright.graph.latency import entry
 from archwright.space import OUTPUTS, chain, choice, op
+from archwright.tasks import load_task
 
 SPACE = aw.Space(chain(op("dense", width=choice(4, 8)), op("linear", width=OUTPUTS)), "tiny")
 
@@ -46,3 +48,24 @@ def test_networks_that_a_latency_table_does_not_know_are_told_of():
     (warning,) = said(table)
     assert re.search(r"misses operations of (4|5)\d\.\d% .* archwright latency", warning)
     assert said({}) == said(table | {entry(node.call): 0.1 for _, node in other.operations()}) == []
+
+
+@pytest.mark.parametrize(
+    ("budget", "baseline", "workers", "threads"),
+    [
+        ("1h", 0.0, 4, 4),
+        ("1h", 0.1, 4, 2),
+        ("1h", 0.1, 2, 1),
+        ("1h", 0.1, 9, 3),
+        ("1h", 0.1, 1, 1),
+        ("9 trials", 0.0, 4, 1),
+    ],
+)
+def test_the_cores_are_shared_among_the_finalists_where_time_is_limited(
+    budget, baseline, workers, threads, monkeypatch
+):
+    monkeypatch.setattr(setup, "default_workers", lambda: 6)
+    task = load_task("wine")
+    found = setup.ending(task, aw.Fidelity(60), 12.0, baseline, aw.Budget.parse(budget), workers)
+    assert found.threads == threads
+    assert setup.ending(None, aw.Fidelity(), 0.0, 0.1, aw.Budget.parse(budget), workers).finalists == 0
