@@ -40,7 +40,7 @@ LEAST_EPOCHS = 8
 LEAST_SHARE = 0.02
 MOST_TRIALS = 100
 """Full trials that a time budget should allow for, while they have epochs enough: the finalists are trained further, a trial need not be."""
-LEAST_TRIALS = 8
+LEAST_TRIALS = 16
 """Full trials that it should allow for in any case, on a share of the data if need be."""
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
