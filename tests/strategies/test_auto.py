@@ -145,6 +145,9 @@ def test_a_time_too_short_for_full_trials_lowers_the_top():
     run = search(Budget(seconds=2.0), workers=1)
     assert run.state.plan.top < 3
     assert sum(trial.done for trial in run.trials) >= 8
+    short = toy_problem(SPACE, fidelity=Fidelity(27), budget=Budget(seconds=2.0))
+    assert Auto().top(Auto().init(short), short) is None
+    assert Auto().top(run.state, short) == Fidelity(3**run.state.plan.top)
 
 
 def test_a_cold_start_does_not_decide_the_plan():
