@@ -98,7 +98,7 @@ class Brief(Random):
     def ask(self, state, problem, rng):
         return aw.Proposal(problem.space.sample(rng), aw.Fidelity(2))
 
-    def top(self, state, problem):
+    def highest(self, state, problem):
         return aw.Fidelity(2) if state and state[0] >= 3 else None
 
 

@@ -146,8 +146,8 @@ def test_a_time_too_short_for_full_trials_lowers_the_top():
     assert run.state.plan.top < 3
     assert sum(trial.done for trial in run.trials) >= 8
     short = toy_problem(SPACE, fidelity=Fidelity(27), budget=Budget(seconds=2.0))
-    assert Auto().top(Auto().init(short), short) is None
-    assert Auto().top(run.state, short) == Fidelity(3**run.state.plan.top)
+    assert Auto().highest(Auto().init(short), short) is None
+    assert Auto().highest(run.state, short) == Fidelity(3**run.state.plan.top)
 
 
 def test_a_cold_start_does_not_decide_the_plan():

@@ -102,7 +102,7 @@ class Loop:
         self.trials: dict[int, Trial] = {}
         self.ended: str | None = None
         self._state = strategy.init(problem)
-        self._hopeless, self._top = getattr(strategy, "stop", None), getattr(strategy, "top", None)
+        self._hopeless, self._highest = getattr(strategy, "stop", None), getattr(strategy, "highest", None)
         self._stopping: set[int] = set()
         self._random = Random()
         self._random_state = self._random.init(problem)
@@ -259,17 +259,17 @@ class Loop:
         if self._course is not None:
             return self._course.propose(self, rng, lambda: self._asked(rng))
         spent = self._accounts.costs["search"] + self._accounts.costs[BASELINE]
-        top = self._top(self._state, self.problem) if self._top else self.problem.fidelity
+        control = self._highest(self._state, self.problem) if self._highest else self.problem.fidelity
         if (
             self.baseline > 0
             and spent > 0
             and self._accounts.costs[BASELINE] < self.baseline * spent
             and self._repeats == 0
-            and top is not None
+            and control is not None
         ):
             drawn = self._random.ask(self._random_state, self.problem, rng)
             if drawn is not None:
-                return Proposal(drawn.architecture, top, why={"by": BASELINE})
+                return Proposal(drawn.architecture, control, why={"by": BASELINE})
         return self._asked(rng)
 
     def _asked(self, rng: np.random.Generator) -> Proposal | None:

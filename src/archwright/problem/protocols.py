@@ -122,7 +122,7 @@ class Strategy(Protocol):
     reason. Like ``ask`` it only reads. It is called after every measurement; a trial that it names ends with the status ``stopped`` and what it
     has measured so far, and its network is not tried again at that fidelity.
 
-    And a method ``top(state, problem) -> Fidelity | None``: what those trials are trained with that its answer will be chosen from, where that is not the
+    And a method ``highest(state, problem) -> Fidelity | None``: what those trials are trained with that its answer will be chosen from, where that is not the
     full fidelity; ``None`` before it knows. The control is trained alike.
     """
 

@@ -135,7 +135,7 @@ class Auto:
         new = engine.propose(state.rungs, problem, rng)
         return None if new is None else _because(new, "probe" if state.plan is None else "explore", levels, state)
 
-    def top(self, state: AutoState, problem: Problem) -> Fidelity | None:
+    def highest(self, state: AutoState, problem: Problem) -> Fidelity | None:
         """What the best are trained with; ``None`` before there is a plan."""
         return None if state.plan is None else _levels(problem)[state.plan.top]
 

@@ -235,11 +235,11 @@ class _Checked:
         assert state == before, f"{self.name}.ask changed the state; expected it to read only."
         if proposal is not None:
             _check_proposal(self.name, proposal, problem, self.known)
-        top = self.strategy.top(state, problem) if hasattr(self.strategy, "top") else None
+        top = self.strategy.highest(state, problem) if hasattr(self.strategy, "highest") else None
         assert top is None or (isinstance(top, Fidelity) and top.cost <= problem.fidelity.cost), (
-            f"{self.name}.top gave {top}; expected None, or a fidelity no higher than {problem.fidelity}."
+            f"{self.name}.highest gave {top}; expected None, or a fidelity no higher than {problem.fidelity}."
         )
-        assert state == before, f"{self.name}.top changed the state; expected it to read only."
+        assert state == before, f"{self.name}.highest changed the state; expected it to read only."
         again = self.strategy.ask(before, problem, twin)
         assert again == proposal, f"{self.name}.ask gave {proposal}, then {again} for the same state and generator."
         self.proposals[len(self.states) - 1] = (len(self.known), proposal)
