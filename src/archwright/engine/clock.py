@@ -14,7 +14,7 @@ RESERVE_SHARE = 0.5
 STATISTICS = 1e-4
 """Seconds that the intervals of the test metrics take for each test row of a finalist."""
 SPEEDUP = 0.7
-"""So many threads to this power is how many times as fast they train one network: 1.6 times for two (measured: 1.3 to 1.8)."""
+"""So many threads to this power is how many times as fast they train one network: 1.6 times for two (1.1 to 1.7 were seen)."""
 FEWEST_EPOCHS = 2
 """Where the time left is shorter than these, the finalists are trained on a share of the data, so that the learning rate can run its course."""
 

@@ -259,17 +259,16 @@ class Loop:
         if self._course is not None:
             return self._course.propose(self, rng, lambda: self._asked(rng))
         spent = self._accounts.costs["search"] + self._accounts.costs[BASELINE]
-        control = self._highest(self._state, self.problem) if self._highest else self.problem.fidelity
         if (
             self.baseline > 0
             and spent > 0
             and self._accounts.costs[BASELINE] < self.baseline * spent
             and self._repeats == 0
-            and control is not None
         ):
-            drawn = self._random.ask(self._random_state, self.problem, rng)
+            trained = self._highest(self._state, self.problem) if self._highest else self.problem.fidelity
+            drawn = self._random.ask(self._random_state, self.problem, rng) if trained is not None else None
             if drawn is not None:
-                return Proposal(drawn.architecture, control, why={"by": BASELINE})
+                return Proposal(drawn.architecture, trained, why={"by": BASELINE})
         return self._asked(rng)
 
     def _asked(self, rng: np.random.Generator) -> Proposal | None:
