@@ -15,7 +15,7 @@ from archwright.engine import Store, one_shot
 from archwright.errors import ArchwrightError, BudgetError, StrategyError, SupernetError
 from archwright.evaluators.one_shot.evaluator import OneShot
 from archwright.explain import audit
-from archwright.problem import ALONE, AUDIT, BASELINE, FINAL, SUPERNET, Fidelity, purpose
+from archwright.problem import ALONE, AUDIT, BASELINE, FINAL, INTERIM, SUPERNET, Fidelity, purpose
 from archwright.space import OUTPUTS, chain, choice, op
 
 
@@ -227,7 +227,7 @@ def test_shared_weights_that_ran_out_of_time_are_trained_on_with_more(tmp_path, 
     more = aw.resume("one", budget="30s", data=data(), store=tmp_path / "runs", progress="none")
     trained = [trial for trial in more.trials if purpose(trial) == SUPERNET]
     assert [trial.status for trial in trained] == ["stopped", "finished"]
-    assert trained[1].proposal.resume == stopped.measurements[-1].artifacts[SUPERNET]
+    assert trained[1].proposal.resume == stopped.measurements[-1].artifacts[INTERIM]
     assert trained[1].final.epoch > stopped.final.epoch
     assert more.final is not None
     assert (
@@ -244,14 +244,13 @@ def test_finalists_can_begin_with_their_shared_weights(tmp_path):
     assert all(trial.final.notes["inherited"] == {"from": "the shared weights"} for trial in own)
 
 
-def test_only_the_last_epochs_of_shared_weights_are_kept(tmp_path, monkeypatch):
+def test_only_the_shared_weights_of_the_last_epoch_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(Artifacts, "keep_only", lambda *_: 0)
     result = search(tmp_path, budget="1 trials")
     folder = Store(tmp_path / "runs").artifacts("one")
     (trained,) = (trial for trial in result.trials if purpose(trial) == SUPERNET)
-    left = [measured.artifacts[SUPERNET] in folder for measured in trained.measurements]
-    assert len(left) > one_shot.LATEST
-    assert left == [False] * (len(left) - one_shot.LATEST) + [True] * one_shot.LATEST
+    left = [digest in folder for measured in trained.measurements for digest in measured.artifacts.values()]
+    assert left == [False] * (len(left) - 1) + [True]
 
 
 def test_without_a_baseline_only_the_answer_is_trained_in_the_end(tmp_path):

@@ -99,6 +99,17 @@ def test_a_worker_that_dies_once_costs_nothing_but_time(
         assert (tmp_path / f"{trial}.attempts").read_text() == "xx"
 
 
+def test_a_trial_whose_worker_died_goes_on_from_what_it_left(
+    workloads: ModuleType, problem: Problem, run: Any, tmp_path: Path
+) -> None:
+    with Processes(workloads.GoesOn(tmp_path, "kill", 1), problem, 1) as executor:
+        news = run(executor, 1)
+    assert kinds(news[0]) == ["measured"] * 4 + ["finished"]
+    assert [update.measurement.epoch for update in news[0][:4]] == [0, 1, 2, 3]
+    assert [update.measurement.seconds for update in news[0][:4]] == [1.0, 1.0, 2.0, 2.0]
+    assert (tmp_path / "epochs").read_text() == "01" + "123"
+
+
 @pytest.mark.parametrize(
     ("how", "cause"), [("kill", "signal 9 (Killed), perhaps because memory ran out"), ("exit", "status 3")]
 )

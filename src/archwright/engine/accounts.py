@@ -45,7 +45,7 @@ class Accounts:
     def note_pace(self, trial: Trial) -> None:
         """Takes the seconds of an epoch from a trial that has ended."""
         trained = purpose(trial) != SUPERNET and fidelity(trial, self.problem).share > SCORED
-        if trained and trial.seconds > 0 and trial.measurements:
+        if trained and "spent" not in trial.proposal.why and trial.seconds > 0 and trial.measurements:
             self._paces.append(trial.seconds / max(self.new_cost(trial.proposal), 1e-9))
 
     def affordable(self, proposal: Proposal, seconds: float) -> bool:

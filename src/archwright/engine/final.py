@@ -6,6 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from archwright.artifacts import Artifacts
@@ -172,19 +173,22 @@ def _seconds(problem: Problem, trial: Trial, rows: NDArray[Any]) -> float:
 
 
 def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal | None:
-    """The final training of a trial's architecture; where time is limited, in the time that is left for it.
+    """The final training of a trial's architecture, or what an interruption left to do of it; where time is limited, in the time that is left for it.
 
     Returns:
         ``None`` where that is less than the trial itself was trained for.
     """
-    why: dict[str, Any] = {"by": FINAL, "of": trial.id}
+    earlier = [t for t in loop.trials.values() if purpose(t) == FINAL and t.proposal.why["of"] == trial.id]
+    begun = Proposal(trial.proposal.architecture, parent=trial.id, why={"by": FINAL, "of": trial.id})
+    begun = loop.going_on(begun, earlier)
+    why = dict(begun.why)
     wanted: Fidelity | None = loop.ending.fidelity
     if loop.problem.budget.seconds is not None:
         rounds = -(-count // loop.problem.workers)
-        why["seconds"] = round((loop.clock.left - margin) / rounds, 2)
+        why["seconds"] = round((loop.clock.left - margin) / rounds + why.get("spent", 0.0), 2)
         why["most"], why["threads"] = loop.ending.fidelity.epochs, loop.ending.threads
         wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), loop.trained_for(trial))
-    return None if wanted is None else Proposal(trial.proposal.architecture, wanted, parent=trial.id, why=why)
+    return None if wanted is None else msgspec.structs.replace(begun, fidelity=wanted, why=why)
 
 
 def _record(

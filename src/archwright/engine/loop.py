@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import msgspec
 import numpy as np
 
+from archwright.artifacts import Artifacts
 from archwright.engine.accounts import Accounts
 from archwright.engine.clock import Clock, Ending, Pace
 from archwright.engine.inheritance import bequeath
-from archwright.engine.one_shot import Course, resumed
+from archwright.engine.interim import outdated, remaining
+from archwright.engine.one_shot import Course
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
 from archwright.explain import arm, fidelity, rank
@@ -64,7 +66,7 @@ class Loop:
         baseline: Share of the training spent on architectures drawn at random, as the control.
         ending: What the end of the search takes, for which time is kept back.
         reuse: Whether the result of an equal network is reused; published protocols of benchmarks pay for every proposal.
-        has_artifact: Whether a checkpoint is still there; a trial whose checkpoint is gone is trained from the start.
+        artifacts: Weights of the run; a trial whose checkpoint is gone is trained from the start. Default: all count as there.
         course: What is proposed when, in a search with shared weights; default: what the strategy proposes.
         inherits: Whether proposals say what their evaluation may inherit from their parents'.
         pace: How fast a trial's network would train, where trials are not trainings; default: as the trial showed.
@@ -83,7 +85,7 @@ class Loop:
         baseline: float = 0.1,
         ending: Ending,
         reuse: bool = True,
-        has_artifact: Callable[[str], bool] = lambda digest: True,
+        artifacts: Artifacts | None = None,
         course: Course | None = None,
         inherits: bool = False,
         pace: Callable[[Trial], Pace] | None = None,
@@ -97,7 +99,8 @@ class Loop:
             clock,
         )
         self.baseline, self.ending, self._reuse = baseline, ending, reuse
-        self.observe, self._has_artifact, self._inherits, self._pace = observe, has_artifact, inherits, pace
+        self.observe, self._inherits, self._pace = observe, inherits, pace
+        self._artifacts = artifacts
         self._course = course
         self.trials: dict[int, Trial] = {}
         self.ended: str | None = None
@@ -109,6 +112,7 @@ class Loop:
         self._known: dict[tuple[str, Fidelity], int] = {}
         self._waiting: dict[int, list[int]] = {}
         self._backlog: list[int] = []
+        self._before: dict[int, float] = {}
         self._repeats = 0
         self._accounts = Accounts(problem, self.trials)
         self._failures: list[str] = []
@@ -175,6 +179,16 @@ class Loop:
         weights = trial.final.artifacts.get("checkpoint") if trial.final else None
         return trial.status in ("finished", "stopped") and weights is not None and self._has_artifact(weights)
 
+    def going_on(self, proposal: Proposal, earlier: Iterable[Trial]) -> Proposal:
+        """The proposal of a training that goes on from what earlier ones, which were interrupted, left of it."""
+        job = Job(-1, proposal, 0)
+        for trial in earlier:
+            job = remaining(job, trial, self._has_artifact)
+        return job.proposal
+
+    def _has_artifact(self, digest: str) -> bool:
+        return self._artifacts is None or digest in self._artifacts
+
     def _unfinished(self) -> list[Trial]:
         return [trial for trial in self.trials.values() if not trial.done]
 
@@ -211,13 +225,11 @@ class Loop:
     def _submit_backlog(self) -> None:
         while self._backlog and self.executor.free > 0:
             trial = self.trials[self._backlog.pop(0)]
-            seed, known = trial_seed(self.problem, trial.id), len(trial.measurements)
-            rest = resumed(trial.proposal, trial, self._has_artifact)
-            if rest is not None:
-                known = 0
-            self.executor.submit(
-                Job(trial.id, rest or trial.proposal, seed, self._accounts.patience(trial, self.clock.left), known)
-            )
+            patience = self._accounts.patience(trial, self.clock.left)
+            whole = Job(trial.id, trial.proposal, trial_seed(self.problem, trial.id), patience)
+            job = remaining(whole, trial, self._has_artifact)
+            self._before[trial.id] = _spent(job.proposal) - _spent(trial.proposal)
+            self.executor.submit(job)
 
     def _fill(self) -> None:
         while self.ended is None:
@@ -334,15 +346,20 @@ class Loop:
     def _record(self, update: Update) -> None:
         if update.kind == "measured":
             self._append("measured", update.trial, update.measurement)
-            if self._course is not None:
-                self._course.tidy(self.trials[update.trial])
+            self._tidy(self.trials[update.trial])
             return
-        payload: dict[str, Any] = {"seconds": update.seconds}
+        payload: dict[str, Any] = {"seconds": update.seconds + self._before.pop(update.trial, 0.0)}
         if update.kind != "finished":
             payload["reason"] = update.reason
         self._append(update.kind, update.trial, payload)
+        self._tidy(self.trials[update.trial])
         for waiting in self._waiting.pop(update.trial, []):
             self._dispatch(self.trials[waiting])
+
+    def _tidy(self, trial: Trial) -> None:
+        if self._artifacts is not None:
+            for digest in outdated(trial):
+                self._artifacts.remove(digest)
 
     def _append(self, kind: Kind, trial: int, payload: Any) -> None:
         self._fold(self.session.append(kind, trial, payload))
@@ -403,3 +420,8 @@ class Loop:
             self._likely = (likely, trial)
         if who == "search" or (who == SUPERNET and getattr(self.strategy, "picker", None)):
             self._state = self.strategy.tell(self._state, self.problem, trial)
+
+
+def _spent(proposal: Proposal) -> float:
+    """Seconds that went into what a proposal goes on from, as far as it is the same evaluation."""
+    return float(proposal.why.get("spent", 0.0))

@@ -26,8 +26,6 @@ SHARED = Fidelity(1, 1e-4)
 """Fidelity of a score with shared weights: below any training."""
 CONTROLS = 8
 """Random architectures trained on their own: the control, and the audit's sample."""
-LATEST = 2
-"""Epochs whose shared weights are kept while they are trained: the last, and one more, for a crash may forget that the last one ended."""
 FINALISTS = 4
 """Architectures trained on their own after the search with shared weights."""
 
@@ -127,8 +125,7 @@ class Course:
             if failed is not None:
                 loop.ended = f"the shared weights could not be trained: {failed.reason}"
                 return None
-            training = self._training(loop.problem, rng)
-            return (resumed(training, begun[-1], self.artifacts.__contains__) if begun else None) or training
+            return loop.going_on(self._training(loop.problem, rng), begun)
         controls = [trial for trial in trials if purpose(trial) == BASELINE]
         own = (controls[0].proposal.fidelity if controls else None) or self.plan.alone
         if len(controls) < self.plan.controls and self._time_for_controls(loop, running):
@@ -148,13 +145,6 @@ class Course:
             if any(purpose(trial) == "search" and not trial.done for trial in trials):
                 return None
         return self._finalist(loop.problem, trials, weights, own)
-
-    def tidy(self, trial: Trial) -> None:
-        """After an epoch of the shared weights' training deletes what an epoch before the last two left."""
-        if purpose(trial) == SUPERNET and len(trial.measurements) > LATEST:
-            digest = trial.measurements[-1 - LATEST].artifacts.get(SUPERNET)
-            if digest is not None:
-                self.artifacts.remove(digest)
 
     def _weights(self, trial: Trial) -> str | None:
         """The shared weights that a finished training left."""
@@ -198,14 +188,3 @@ class Course:
                 why = {"by": ALONE, "of": trial.id, SUPERNET: weights, "picker": self.picker}
                 return Proposal(trial.proposal.architecture, own, parent=trial.id, why=why)
         return None
-
-
-def resumed(proposal: Proposal, trial: Trial, has_artifact: Callable[[str], bool]) -> Proposal | None:
-    """The proposal with what an interrupted training of shared weights left, to go on from; ``None`` where there is nothing to go on from."""
-    if purpose(trial) != SUPERNET:
-        return None
-    for measured in reversed(trial.measurements):
-        digest = measured.artifacts.get(SUPERNET)
-        if digest is not None and has_artifact(digest):
-            return msgspec.structs.replace(proposal, resume=digest, why={**proposal.why, "spent": measured.seconds})
-    return None

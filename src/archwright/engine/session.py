@@ -78,7 +78,7 @@ def run_session(
                 settings.budget,
                 settings.workers,
             ),
-            has_artifact=place.artifacts(name).__contains__,
+            artifacts=place.artifacts(name),
             course=_course(settings, place.artifacts(name)),
             inherits=getattr(evaluator, "inherits", False),
             pace=None if own or task is None or getattr(evaluator, "trains", True) else setup.timed(problem, task),

@@ -24,7 +24,7 @@ from archwright.evaluators.numerics import Mode, choose, named
 from archwright.evaluators.recipe import Recipe, default_recipe
 from archwright.evaluators.state import State
 from archwright.evaluators.threads import using_threads
-from archwright.problem import FINAL, Fidelity, Measurement, Problem, Proposal
+from archwright.problem import FINAL, INTERIM, Fidelity, Measurement, Problem, Proposal
 from archwright.tasks import Split, Splits, metrics, open_splits
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 MIN_VALID = 1500
 """Validation rows that a trial on a share of the data is measured on at least; the standard error of 90% accuracy is then 0.8 points."""
+INTERIM_EVERY = 60.0
+"""Seconds after which the state at the end of an epoch is stored, to go on from after an interruption."""
 MEASURED = 0.3
 """Validation rows after the last epoch of a trial, for each row that it was trained on (a row of every epoch): about a tenth of its time."""
 
@@ -46,7 +48,7 @@ class Train:
     epoch's ``training`` steps and those of ``predicting`` a row.
 
     A proposal whose ``why["by"]`` is ``"final"`` trains on training and validation rows together. Its metrics on the validation rows show that it
-    learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``seconds``, it ends within about that time, its learning rate fully decayed,
+    learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``seconds``, it ends within about that time (less the seconds already ``spent``), its learning rate fully decayed,
     after fewer epochs than the fidelity says or after more, ``most`` of them at most; if it names ``threads``, it uses so many.
 
     Attributes:
@@ -78,7 +80,8 @@ class Train:
     def _train(self, proposal: Proposal, problem: Problem, seed: int) -> Iterator[Measurement]:
         from archwright.graph.module import build
 
-        started = time.monotonic()
+        kept = time.monotonic()
+        started = kept - proposal.why.get("spent", 0.0)
         splits = splits_at(self.data)
         graph: Graph = problem.graph(proposal.architecture)  # type: ignore[assignment]
         cost, fidelity = graph.cost, proposal.fidelity or problem.fidelity
@@ -107,7 +110,7 @@ class Train:
                 x,
                 y,
                 kind=splits.kind,
-                epochs=fidelity.epochs,
+                epochs=fidelity.epochs if seconds is None else max(fidelity.epochs, state.epoch + 1),
                 valid=torch.from_numpy(measured.x),
                 last=torch.from_numpy(last.x),
                 target=place(fidelity, problem.fidelity),
@@ -122,8 +125,10 @@ class Train:
                     **_metrics(splits, targets, epoch),
                 }
                 stored = {}
-                if epoch.last and self.keep:
-                    stored["checkpoint"] = Artifacts(self.artifacts).put(state.to_bytes())
+                if self.keep and (epoch.last or time.monotonic() - kept >= INTERIM_EVERY):
+                    name = "checkpoint" if epoch.last else INTERIM
+                    stored[name] = Artifacts(self.artifacts).put(state.to_bytes())
+                    kept = time.monotonic()
                 spent = {"training": epoch.training, "predicting": epoch.predicting / len(targets)}
                 yield Measurement(
                     values, epoch.number, time.monotonic() - started, stored, notes | {"rate": epoch.rate} | spent

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Protocol, Self
 import msgspec
 
 from archwright.errors import EvaluationError
-from archwright.problem import Evaluator, Measurement, Problem, Proposal
+from archwright.problem import INTERIM, Evaluator, Measurement, Problem, Proposal
 
 _PACKAGE: Final = str(Path(__file__).parent)
 
@@ -33,6 +33,16 @@ class Job(msgspec.Struct, frozen=True):
     seed: int
     seconds: float | None = None
     skip: int = 0
+
+    def after(self, measurement: Measurement) -> Job:
+        """What remains once one more measurement is known: what follows where it left something to go on from, else all of it, with one more not told again."""
+        left = measurement.artifacts.get(INTERIM)
+        if left is None:
+            return msgspec.structs.replace(self, skip=self.skip + 1)
+        why = {**self.proposal.why, "spent": measurement.seconds}
+        return msgspec.structs.replace(
+            self, proposal=msgspec.structs.replace(self.proposal, resume=left, why=why), skip=0
+        )
 
 
 class Update(msgspec.Struct, frozen=True):

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import cloudpickle  # type: ignore[import-untyped]
-import msgspec
 
 from archwright.errors import EvaluationError, LedgerError
 from archwright.executors.base import Job, Update, overdue, refuse_in_worker
@@ -40,7 +39,7 @@ ATTEMPTS: Final = 2
 class Processes:
     """Runs up to ``workers`` evaluations at once, each in a process of its own that is used again for the next.
 
-    A worker that dies is replaced, and its trial is begun once more, then failed with the cause. A trial past its deadline fails and its
+    A worker that dies is replaced, and its trial is begun once more (from what it left to go on from), then failed with the cause. A trial past its deadline fails and its
     worker is killed. Workers ignore Ctrl-C, see no standard input, and die with this process. What they print is kept aside; its last
     line becomes part of the reason where one dies. POSIX only (Linux, macOS).
 
@@ -154,7 +153,7 @@ class Processes:
             worker.broken = content
         elif kind == "measured" and task is not None:
             trial, measurement, seconds = content
-            task.job = msgspec.structs.replace(task.job, skip=task.job.skip + 1)
+            task.job = task.job.after(measurement)
             if task.stopping is None:
                 self._updates.append(Update(trial, "measured", measurement, seconds=task.lost + seconds))
         elif kind == "done" and task is not None:

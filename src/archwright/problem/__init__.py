@@ -3,7 +3,17 @@
 from archwright.problem.problem import Problem, trial_seed
 from archwright.problem.protocols import ChoiceSpace, Cost, Evaluator, GraphLike, Space, Strategy
 from archwright.problem.purposes import ALONE, AUDIT, BASELINE, FINAL, OWN, SUPERNET, Purpose, purpose
-from archwright.problem.records import Architecture, Fidelity, Measurement, Proposal, Shape, Signature, Status, Trial
+from archwright.problem.records import (
+    INTERIM,
+    Architecture,
+    Fidelity,
+    Measurement,
+    Proposal,
+    Shape,
+    Signature,
+    Status,
+    Trial,
+)
 from archwright.problem.settings import MINIMISED, Budget, Constraint, Objective
 
 __all__ = [
@@ -11,6 +21,7 @@ __all__ = [
     "AUDIT",
     "BASELINE",
     "FINAL",
+    "INTERIM",
     "MINIMISED",
     "OWN",
     "SUPERNET",

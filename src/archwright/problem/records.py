@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -12,6 +12,9 @@ Shape = tuple[int, ...]
 """A tensor's shape without the batch dimension: ``(3, 32, 32)`` for an image, ``(30,)`` for a table row."""
 
 Status = Literal["running", "finished", "failed", "stopped", "duplicate"]
+INTERIM: Final = "interim"
+"""Name of the artifact of a measurement that the evaluation can go on from after an interruption. It is then given as ``resume``, and ``why["spent"]`` tells
+the measurement's seconds."""
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -72,7 +75,7 @@ class Proposal(msgspec.Struct, frozen=True):
         parent: Trial this candidate was derived from (mutated, crossed over, promoted).
         why: Recorded reasons, JSON values only. ``by`` names the strategy or operator; other usual keys: ``edit`` (what changed
             against the parent), ``predicted``, ``uncertainty``, ``acquisition``, ``rung``.
-        resume: Content hash of the checkpoint artifact to continue from (a lower fidelity of the same architecture).
+        resume: Content hash of the artifact to continue from: the checkpoint of a lower fidelity of the same architecture, or what an interrupted evaluation left.
     """
 
     architecture: Architecture

@@ -21,7 +21,7 @@ from archwright.evaluators.one_shot.shared import Shared
 from archwright.evaluators.recipe import Recipe
 from archwright.evaluators.threads import using_threads
 from archwright.evaluators.train import Train, splits_at
-from archwright.problem import ALONE, BASELINE, FINAL, SUPERNET, Measurement, Problem, Proposal
+from archwright.problem import ALONE, BASELINE, FINAL, INTERIM, SUPERNET, Measurement, Problem, Proposal
 from archwright.problem.problem import LATENCY
 from archwright.space import Space
 from archwright.space.weightless import free_options
@@ -39,7 +39,7 @@ class OneShot:
     """Scores a network with weights that all networks of the space share: ``supernet:uniform`` (Pham et al. 2018, Bender et al. 2018).
 
     What a proposal's ``why["by"]`` says decides. ``"supernet"``: the shared weights are trained, with the picker choosing the paths, and left as the
-    artifact ``supernet`` after each epoch, from which the training can go on. ``"alone"``, ``"baseline"`` and ``"final"``: the network is trained on its own,
+    artifact ``supernet``, and after each epoch before as one from which the training can go on. ``"alone"``, ``"baseline"`` and ``"final"``: the network is trained on its own,
     as by :class:`Train`; with ``warm`` it begins with its shared weights. Else it is scored with the shared weights that ``why["supernet"]`` names, on
     validation rows, its batch-norm statistics taken afresh.
 
@@ -130,14 +130,13 @@ class OneShot:
         ).checked()
 
     def _train(self, proposal: Proposal, problem: Problem) -> Iterator[Measurement]:
-        started = time.monotonic()
+        now = time.monotonic()
+        started = now - proposal.why.get("spent", 0.0)
         splits, shared = splits_at(self.data), self.shared(problem)
-        before = 0.0
         if proposal.resume is not None:
             shared.load(self._artifact(proposal.resume))
-            before = float(proposal.why.get("spent", 0.0))
         limit = proposal.why.get("seconds")
-        deadline = None if limit is None else started + max(1.0, 0.9 * float(limit) - before)
+        deadline = None if limit is None else max(now + 1.0, started + 0.9 * float(limit))
         x, y = torch.from_numpy(splits.train.x), torch.from_numpy(splits.train.y)
         kept = Artifacts(self.artifacts)
         free = free_options(shared.net.space)
@@ -160,8 +159,8 @@ class OneShot:
                     "shares": {address: [round(p, 4) for p in chances] for address, chances in shares.items()},
                 }
             values = self._probe(shared, splits) | {"loss": epoch.loss}
-            stored = {SUPERNET: kept.put(shared.to_bytes())}
-            yield Measurement(values, epoch.number, before + time.monotonic() - started, stored, {SUPERNET: notes})
+            stored = {SUPERNET if epoch.last else INTERIM: kept.put(shared.to_bytes())}
+            yield Measurement(values, epoch.number, time.monotonic() - started, stored, {SUPERNET: notes})
 
     def _derived(self, shared: Shared, splits: Splits) -> list[Any]:
         """What the picker settled on; where it only draws them, the best on validation rows first."""
