@@ -16,6 +16,8 @@ def store(tmp_path_factory):
         "run", "synthetic", "--strategies", STRATEGIES, "--seeds", "6", "--workers", "1", *CASE, "--store", str(folder)
     )
     assert "12 searches run, 0 known before" in done
+    again = done[done.index("archwright bench table") :].split("--store")[0]
+    assert again.split() == ["archwright", "bench", "table", "synthetic", "--budget", "'60", "trials'"]
     return str(folder)
 
 
@@ -72,7 +74,8 @@ def test_the_same_command_runs_nothing(store):
 
 def test_what_is_not_recorded_says_what_is(store):
     with pytest.raises(
-        LedgerError, match=r"There are: .*random with 60 trials, 1 at once.*archwright bench run synthetic"
+        LedgerError,
+        match=r"There are, with these options: .*random \(--budget .60 trials. --at-once 1\).*archwright bench run synthetic",
     ):
         run("table", "synthetic", "--store", store)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import subprocess
@@ -7,9 +9,15 @@ import sys
 import time
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from archwright.cli.app import app
+import archwright
+from archwright.cli.app import _options_of, app
+from archwright.cli.handover import conclude
+from archwright.engine import Store
+from archwright.errors import LedgerError
+from archwright.space import OUTPUTS, Space, chain, choice, op
 
 COMMANDS = (
     "bench",
@@ -26,6 +34,7 @@ COMMANDS = (
     "data",
     "doctor",
     "salvage",
+    "latency",
 )
 
 
@@ -116,6 +125,12 @@ def test_spaces_strategies_and_data_are_listed():
         (("search", "digits", "--strategy", "evolution", "--option", "populaton=5"), "populaton"),
         (("search", "digits", "--option", "population"), "NAME=VALUE"),
         (("search", "./nothing.csv", "--target", "price"), "does not exist"),
+        (("search", "digits", "--progress", "foo"), "progress='foo'"),
+        (("search", "digits", "--strategy", "optuna:Nosuch"), "Nosuch"),
+        (
+            ("search", "digits", "--strategy", "darts", "--option", "order=2", "--evaluator", "supernet:darts(lr=0.1)"),
+            "expected them in one place",
+        ),
         (("resume", "nothing"), "no store"),
     ],
 )
@@ -124,6 +139,67 @@ def test_mistakes_are_explained_before_anything_runs(arguments, message, tmp_pat
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    with contextlib.suppress(LedgerError):
+        assert Store(tmp_path / "runs", create=False).ledger.runs() == []
+
+
+def test_options_are_written_as_in_python_or_json():
+    written = ["population=5", "replacement=true", "uniform=False", "crossover=two-point", "rate=1e-3"]
+    assert _options_of([*written, "proposer=optuna:TPESampler"]) == {
+        "population": 5,
+        "replacement": True,
+        "uniform": False,
+        "crossover": "two-point",
+        "rate": 0.001,
+        "proposer": "optuna:TPESampler",
+    }
+
+
+def test_the_kind_of_a_target_can_be_said_where_data_are_looked_at(tmp_path):
+    rows = "".join(f"{row % 7},{row % 40}\n" for row in range(200))
+    (tmp_path / "t.csv").write_text("x,price\n" + rows)
+    found = {kind: invoke("data", tmp_path / "t.csv", "--target", "price", "--kind", kind).output for kind in KINDS}
+    assert all(kind in output for kind, output in found.items())
+
+
+KINDS = ("classification", "regression")
+
+
+def toy(result_of, **settings):
+    space = Space(chain(op("dense", width=choice(4, 8, 16)), op("linear", width=OUTPUTS)), "tiny")
+    return archwright.search(
+        space=space, evaluator=result_of, signature=archwright.Signature(((6,),), (3,)), progress="none",
+        budget="3 trials", strategy="grid", name="toy", **settings,
+    )  # fmt: skip
+
+
+def test_a_run_shows_what_was_wanted_and_its_front(tmp_path):
+    def measured(proposal, problem, seed):
+        params = float(problem.graph(proposal.architecture).cost.params)
+        return {"score": params, "params": params, "latency_ms": 2.0 + proposal.architecture.choices[0][1]}
+
+    toy(measured, objectives=["score", "min:latency_ms"], store=tmp_path)
+    shown = invoke("show", "toy", "--store", tmp_path).output
+    assert re.search(r"trial +score +latency_ms +params +epochs", shown)
+    front = shown[shown.index("none beats in all objectives: ") :].split(": ")[1].strip()
+    assert sorted(front.split(", ")) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_an_interruption_says_how_to_go_on(tmp_path, good):
+    def measured(proposal, problem, seed):
+        if proposal.architecture.choices[0][1] == 2:
+            raise KeyboardInterrupt
+        return {"score": 1.0, "late": 0.0 if good else 9.0}
+
+    result = toy(measured, constraints=["late<=1"], store=tmp_path)
+    assert result.interrupted
+    console = Console(file=io.StringIO(), width=200)
+    assert conclude(result, None, console, as_json=False) == 130
+    said = console.file.getvalue()
+    assert ("Best so far" in said) is good
+    assert "The test split has not been touched" in said
+    assert "archwright resume toy" in said
 
 
 @pytest.mark.slow

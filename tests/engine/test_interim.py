@@ -5,13 +5,18 @@ from __future__ import annotations
 import itertools
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 import archwright as aw
-from archwright.engine.interim import LATEST, outdated, remaining
+from archwright.engine import final, session
+from archwright.engine.accounts import Accounts
+from archwright.engine.interim import LATEST, Interim, outdated
 from archwright.evaluators import Train, train
 from archwright.executors import Job
+from archwright.ledger import Session
 from archwright.problem import FINAL, INTERIM, SUPERNET, purpose
 from archwright.space import OUTPUTS, chain, choice, op
 
@@ -41,7 +46,7 @@ def measured(epoch: int, left: str | None = None) -> aw.Measurement:
 )
 def test_what_remains_of_a_job_follows_the_last_that_is_still_there(left, there, resume, skip, spent):
     known = trial(*(measured(epoch + 1, digest) for epoch, digest in enumerate(left)))
-    job = remaining(Job(0, PROPOSAL, 5, 60.0), known, there.__contains__)
+    job = Interim(there).remaining(Job(0, PROPOSAL, 5, 60.0), known)
     assert (job.proposal.resume, job.skip, job.proposal.why.get("spent")) == (resume, skip, spent)
     assert (job.trial, job.seed, job.seconds, job.proposal.why["by"]) == (0, 5, 60.0, "random")
 
@@ -180,7 +185,7 @@ def test_a_final_training_inside_a_time_budget_goes_on_in_the_time_that_is_left(
 
     monkeypatch.setattr(Train, "_train", dying)
     with pytest.raises(Killed):
-        search("killed", budget="8s")
+        search("killed", budget="12s")
     monkeypatch.setattr(Train, "_train", train_one)
     result = aw.resume("killed", store=tmp_path / "runs", progress="none")
     first, second = (trial for trial in result.trials if purpose(trial) == FINAL)
@@ -192,4 +197,89 @@ def test_a_final_training_inside_a_time_budget_goes_on_in_the_time_that_is_left(
     assert second.measurements[0].seconds > first.measurements[0].seconds
     assert result.final is not None
     assert result.final.epochs == second.final.epoch > 4
-    assert result.run.spent + result.settings.notes["setup_seconds"] <= 8.0
+    assert result.run.spent + result.settings.notes["setup_seconds"] <= 12.0
+
+
+def finals(result):
+    return [trial for trial in result.trials if purpose(trial) == FINAL]
+
+
+def test_killed_in_the_test_the_final_training_is_not_done_again(search, tmp_path, monkeypatch):
+    append = Session.append
+
+    def dying(self, kind, *event):
+        if kind == "final":
+            raise Killed
+        return append(self, kind, *event)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, "append", dying)
+        with pytest.raises(Killed):
+            search("killed", budget="10s")
+    before = finals(aw.open_run("killed", store=tmp_path / "runs"))
+    assert [trial.status for trial in before] == ["finished"]
+    result = aw.resume("killed", store=tmp_path / "runs", progress="none")
+    assert finals(result) == before
+    assert result.final is not None
+    assert result.final.weights == before[0].final.artifacts["checkpoint"]
+    assert not [warning for warning in result.final.warnings if "too little time" in warning]
+
+
+def test_an_interrupted_session_s_finalists_are_kept_whatever_the_clock_says(search, epochs, tmp_path, monkeypatch):
+    epochs(13)
+    with pytest.raises(Killed):
+        search("killed")
+    begun = [trial.proposal.why["of"] for trial in finals(aw.open_run("killed", store=tmp_path / "runs"))]
+    monkeypatch.setattr(
+        final, "choose", lambda trials, *_, **options: pytest.fail("it is chosen already") if list(trials) else None
+    )
+    epochs(float("inf"))
+    result = aw.resume("killed", store=tmp_path / "runs", progress="none")
+    assert [trial.proposal.why["of"] for trial in finals(result)] == begun == [result.final.trial]
+
+
+def test_with_more_time_the_answer_is_trained_for_longer(search, tmp_path):
+    first = search("more", budget="6s")
+    result = aw.resume("more", budget="18s", store=tmp_path / "runs", progress="none")
+    short, *_, long = finals(result)
+    assert long.proposal.why["seconds"] > final.MORE * short.proposal.why["seconds"]
+    assert result.final.weights == long.final.artifacts["checkpoint"] != first.final.weights
+
+
+@pytest.mark.parametrize(
+    ("epoch", "planned", "most", "spent", "expected"),
+    [
+        (0, 10, 60, 0.0, 10),
+        (10, 10, 60, 50.0, 20),
+        (10, 10, 15, 50.0, 15),
+        (10, 30, 15, 50.0, 20),
+        (10, 10, 60, 99.9, 11),
+        (10, 10, 60, 120.0, 11),
+    ],
+)
+def test_a_training_that_goes_on_plans_by_its_own_pace(epoch, planned, most, spent, expected):
+    state = SimpleNamespace(epoch=epoch)
+    assert train._in_time(state, planned, most, {"seconds": 100.0, "spent": spent}) == expected
+
+
+def test_weights_of_the_answer_and_what_could_go_on_outlive_the_search(monkeypatch):
+    monkeypatch.setattr(session, "KEPT", 0)
+    given_up = trial(measured(1, "left"), measured(2), status="stopped", by=FINAL)
+    result = SimpleNamespace(trials=[given_up], problem=None, final=SimpleNamespace(weights="the search's"))
+    monkeypatch.setattr(session, "ranking", lambda trials, problem: [])
+    assert session._kept(result) == {"left", "the search's"}
+
+
+@pytest.mark.parametrize("trains", [True, False])
+def test_a_final_training_counts_as_hanging_by_the_pace_of_trainings_only(trains):
+    problem = aw.Problem(SPACE, aw.Signature(((5,),), (2,)), (aw.Objective("accuracy"),), budget=aw.Budget(trials=9))
+    quick = aw.Trial(0, aw.Proposal(PROPOSAL.architecture), "finished", (aw.Measurement({}),), seconds=0.1)
+    again = aw.Proposal(PROPOSAL.architecture, aw.Fidelity(60), 0, {"by": FINAL, "of": 0})
+    trials = {0: msgspec.structs.replace(quick, proposal=aw.Proposal(PROPOSAL.architecture, aw.Fidelity(60)))}
+    accounts = Accounts(problem, trials, trains)
+    accounts.note_pace(quick)
+    assert accounts.patience(msgspec.structs.replace(quick, id=2), 100.0) is not None
+    for resume in (None, "interim"):
+        proposal = msgspec.structs.replace(again, resume=resume)
+        patience = accounts.patience(aw.Trial(1, proposal), float("inf"))
+        assert patience == (pytest.approx(60.0 + 20 * 60 * 0.1) if trains else None)

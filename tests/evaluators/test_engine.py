@@ -96,6 +96,15 @@ def test_afterwards_the_module_holds_the_measured_weights(net, images):
     np.testing.assert_allclose(predict(module, x), report.outputs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_a_training_of_few_steps_measures_what_it_trained(net, images, epochs):
+    x, y = images
+    module, untrained = net(), net().state_dict()
+    train(module, x[:16], y[:16], epochs, recipe=Recipe(lr=0.1, batch_size=16, average=0.5))
+    moved = [float((value.detach() - untrained[name]).abs().max()) for name, value in module.named_parameters()]
+    assert min(moved) > 1e-5
+
+
 def test_an_abandoned_training_leaves_a_usable_module(net, images):
     module = net()
     epochs = fit(State.fresh(module, RECIPE, FP32, 0), *images, kind="classification", epochs=5)

@@ -124,6 +124,23 @@ def test_gradient_scores_are_what_their_formulas_say():
     assert of("fisher", network, x, y) == pytest.approx(0.5 * float((output * slope).square().mean()), rel=1e-5)
 
 
+def test_fisher_sums_positions_of_a_linear_layer_before_it_squares():
+    x, y, w = noise(6, 5, 4), noise(6, seed=1), noise(2, 4, seed=2)
+
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = linear(w)
+
+        def forward(self, x):
+            return self.layer(x).sum((1, 2))
+
+    channels = (x @ w.T).sum(1)
+    slope = 2 / 6 * (channels.sum(1) - y)
+    expected = 0.5 * float((channels * slope[:, None]).square().mean(0).sum())
+    assert of("fisher", Positions(), x, y) == pytest.approx(expected, rel=1e-5)
+
+
 def test_fisher_sums_maps_before_it_squares():
     x, y = noise(6, 1, 4, 4), noise(6, seed=1)
     conv = nn.Conv2d(1, 1, 1, bias=False)

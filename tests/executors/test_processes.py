@@ -106,7 +106,9 @@ def test_a_trial_whose_worker_died_goes_on_from_what_it_left(
         news = run(executor, 1)
     assert kinds(news[0]) == ["measured"] * 4 + ["finished"]
     assert [update.measurement.epoch for update in news[0][:4]] == [0, 1, 2, 3]
-    assert [update.measurement.seconds for update in news[0][:4]] == [1.0, 1.0, 2.0, 2.0]
+    seconds = [update.measurement.seconds for update in news[0][:4]]
+    assert seconds[:2] == [1.0, 1.0]
+    assert seconds[2] == seconds[3] > 1.15  # the attempt that was lost counts in full, for time may be limited
     assert (tmp_path / "epochs").read_text() == "01" + "123"
 
 

@@ -53,6 +53,11 @@ def test_errors_say_what_is_known():
         get_strategy("halving", proposer="tpe")
 
 
+def test_an_object_in_place_of_a_name_is_refused():
+    with pytest.raises(StrategyError, match=r"expected a name.*entry point of the group 'archwright.strategies'"):
+        get_strategy(get_strategy("random"))
+
+
 def test_packages_bring_their_own(monkeypatch):
     group = archwright.strategies.GROUP
     plugins = (

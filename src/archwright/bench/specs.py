@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 from archwright.errors import StrategyError
 from archwright.problem import Strategy
 from archwright.strategies import get_strategy
+from archwright.written import named
 
 
 class Spec(msgspec.Struct, frozen=True):
@@ -51,10 +51,12 @@ def parse_strategy(text: str) -> Spec:
     >>> parse_strategy("halving(proposer=random)").strategy.proposer.name
     'random'
     """
-    match = re.fullmatch(r"\s*([\w.:-]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
-    if match is None:
-        raise _unclear(text)
-    name, options = match.group(1), _options(match.group(2) or "", text)
+    try:
+        name, options = named(text)
+    except ValueError as error:
+        raise StrategyError(
+            f"Got the strategy {text!r}; expected a name, with options where wanted: 'random', 'evolution(population=10,sample=3)'."
+        ) from error
     get_strategy(name, **options)
     return Spec(name, options)
 
@@ -67,28 +69,3 @@ def parse_strategies(text: str) -> list[Spec]:
     """
     parts = re.split(r",(?![^(]*\))", text)
     return [parse_strategy(part) for part in parts if part.strip()]
-
-
-def _options(text: str, whole: str) -> dict[str, Any]:
-    try:
-        call = ast.parse(f"_({text})", mode="eval").body
-    except SyntaxError as error:
-        raise _unclear(whole) from error
-    if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
-        raise _unclear(whole)
-    return {str(word.arg): _value(word.value, whole) for word in call.keywords}
-
-
-def _value(node: ast.expr, whole: str) -> Any:
-    if isinstance(node, ast.Name):
-        return {"true": True, "false": False}.get(node.id, node.id)
-    try:
-        return ast.literal_eval(node)
-    except ValueError as error:
-        raise _unclear(whole) from error
-
-
-def _unclear(text: str) -> StrategyError:
-    return StrategyError(
-        f"Got the strategy {text!r}; expected a name, with options where wanted: 'random', 'evolution(population=10,sample=3)'."
-    )

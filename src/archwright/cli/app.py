@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from archwright.cli.bench import bench
 from archwright.errors import ArchwrightError, StrategyError
+from archwright.written import value
 
 app = typer.Typer(
     name="archwright",
@@ -24,7 +24,7 @@ app = typer.Typer(
 
     Your data:   `archwright search ./photos` (a folder of class folders), `./table.csv --target price`, `./data.npz`, `./book.txt`
 
-    A crash or Ctrl-C loses nothing:  `archwright resume NAME`
+    After a crash or Ctrl-C it goes on:  `archwright resume NAME`
     """,
 )
 app.add_typer(bench, name="bench")
@@ -33,6 +33,10 @@ console = Console()
 Store = Annotated[
     Path | None,
     typer.Option(help="Folder of the runs. Default: $ARCHWRIGHT_RUNS, or ./archwright-runs.", show_default=False),
+]
+Kind = Annotated[
+    str | None,
+    typer.Option(help="classification or regression. Default: found out from the target.", show_default=False),
 ]
 ImageSize = Annotated[
     int | None,
@@ -80,10 +84,7 @@ def search(
         ),
     ] = None,
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
-    kind: Annotated[
-        str | None,
-        typer.Option(help="classification or regression. Default: found out from the target.", show_default=False),
-    ] = None,
+    kind: Kind = None,
     image_size: ImageSize = None,
     objective: Annotated[
         list[str] | None,
@@ -185,6 +186,7 @@ def latency(
         str | None, typer.Option(help="Whose operations. Default: that of a search.", show_default=False)
     ] = None,
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
+    kind: Kind = None,
     image_size: ImageSize = None,
     threads: Annotated[int, typer.Option(help="Threads an operation may use.")] = 1,
     out: Annotated[Path, typer.Option(help="Where the table goes.")] = Path("latency.json"),
@@ -192,7 +194,7 @@ def latency(
     """Measure what each operation of a space takes on this machine, for searches with `--latency` and 'latency_ms<=5'."""
     from archwright.cli.latency import measure
 
-    measure(data, space, target, image_size, threads, out, console)
+    measure(data, space, target, kind, image_size, threads, out, console)
 
 
 @app.command()
@@ -302,12 +304,13 @@ def data(
         str | None, typer.Argument(help="A data set, to see its splits, shapes and warnings.", show_default=False)
     ] = None,
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
+    kind: Kind = None,
     image_size: ImageSize = None,
 ) -> None:
     """List the built-in data sets, or inspect one (yours too) before searching."""
     from archwright.cli.tables import data_table
 
-    data_table(source, target, image_size, console)
+    data_table(source, target, kind, image_size, console)
 
 
 @app.command()
@@ -326,17 +329,14 @@ def salvage(to: Annotated[Path, typer.Option(help="Folder of the new store.")], 
     salvage_store(store, console, to)
 
 
-def _options_of(written: list[str]) -> dict[str, Any]:
-    """Options of a strategy as written: numbers and truth values by JSON, all else as text."""
+def _options_of(texts: list[str]) -> dict[str, Any]:
+    """Options of a strategy as written."""
     options: dict[str, Any] = {}
-    for text in written:
-        name, equals, value = text.partition("=")
+    for text in texts:
+        name, equals, given = text.partition("=")
         if not equals:
             raise StrategyError(f"Got the option {text!r}; expected NAME=VALUE, for example --option population=50.")
-        try:
-            options[name.strip()] = json.loads(value)
-        except ValueError:
-            options[name.strip()] = value.strip()
+        options[name.strip()] = value(given)
     return options
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,8 +126,11 @@ def run_command(
             raise typer.Exit(130) from None
     for reason in sorted({f"{one.job.setting.strategy} on {one.job.setting.case}: {one.reason}" for one in failures}):
         console.print(reason, markup=False, highlight=False, soft_wrap=True)
+    usual = at_once == (1 if on_tables else default_workers())
+    given = {"budget": budget, "at-once": None if usual else at_once, "data": data, "store": store}
+    again = "".join(f" --{option} {shlex.quote(str(one))}" for option, one in given.items() if one is not None)
     console.print(
-        f"{len(jobs) - len(failures)} searches run, {known} known before. See them: archwright bench table {suite}",
+        f"{len(jobs) - len(failures)} searches run, {known} known before. See them: archwright bench table {suite}{again}",
         highlight=False,
         soft_wrap=True,
     )
@@ -215,9 +219,11 @@ def _collected(
         strategies=[spec.text for spec in parse_strategies(strategies or "")],
     )
     if not groups:
-        others = sorted({f"{one.strategy} with {one.budget}, {one.workers} at once" for one in place.settings(suite)})
-        known = f" There are: {'; '.join(others)}." if others else ""
+        others = sorted(
+            {f"{one.strategy} (--budget '{one.budget}' --at-once {one.workers})" for one in place.settings(suite)}
+        )
+        known = f" There are, with these options: {'; '.join(others)}. Or run it" if others else " Run it"
         raise LedgerError(
-            f"Nothing of this kind is recorded of {suite!r} in {place.folder}.{known} Run it: archwright bench run {suite}"
+            f"Nothing of this kind is recorded of {suite!r} in {place.folder}.{known}: archwright bench run {suite}"
         )
     return groups

@@ -10,6 +10,7 @@ import msgspec
 from rich.console import Console
 
 from archwright.engine.progress import describe
+from archwright.engine.ranking import incumbent
 from archwright.explain import audit, baseline_share
 from archwright.problem import FINAL, purpose
 from archwright.problem.final import show
@@ -88,11 +89,9 @@ def _say_result(result: Result, console: Console) -> None:
             soft_wrap=True,
         )
     else:
-        console.print(
-            "Control: the budget was too small to train a random network beside the search.",
-            highlight=False,
-            soft_wrap=True,
-        )
+        missing = "no random network was trained and tested beside the search; more time would allow for one."
+        said = missing if result.settings.baseline else "switched off (--baseline 0)."
+        console.print(f"Control: {said}", highlight=False, soft_wrap=True)
     found = audit(result.trials, result.problem)
     for alarm in found.alarms if found is not None else ():
         console.print(f"[red]Alarm[/]: {alarm}", highlight=False, soft_wrap=True)
@@ -103,11 +102,13 @@ def _say_result(result: Result, console: Console) -> None:
 
 def _say_interrupted(result: Result, console: Console, *, as_json: bool) -> None:
     finished = sum(trial.status == "finished" for trial in result.trials)
+    best = incumbent(result.problem, result.trials)
     if as_json:
         print(json.dumps({"run": result.name, "event": "interrupted", "finished": finished}), flush=True)
         return
     console.print(f"Interrupted after {finished} finished trials; all of them are kept.", highlight=False)
-    if finished:
-        console.print(f"Best so far: {describe(result.best.trial, result.settings)}", highlight=False, soft_wrap=True)
+    if best is not None:
+        console.print(f"Best so far: {describe(best, result.settings)}", highlight=False, soft_wrap=True)
+    if not result.tests:
         console.print("The test split has not been touched.", highlight=False)
     console.print(f"Go on: archwright resume {result.name}", highlight=False)

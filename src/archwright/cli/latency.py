@@ -13,6 +13,7 @@ def measure(
     data: str,
     space: str | None,
     target: str | None,
+    kind: str | None,
     image_size: int | None,
     threads: int,
     out: Path,
@@ -23,7 +24,7 @@ def measure(
     from archwright.space import get_space
     from archwright.tasks import load_task
 
-    task = load_task(data, target, image_size=image_size)
+    task = load_task(data, target, kind=kind, image_size=image_size)
     chosen = get_space(space or task.default_space)
     with Progress(console=console, transient=True) as bar:
         job = bar.add_task(f"operations of {chosen.name}", total=None)

@@ -93,21 +93,23 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
             )
         if result.final.comparison is not None:
             console.print(result.final.comparison.text(), highlight=False)
-    metric = result.settings.objectives[0].metric
-    table = Table(
-        "trial", metric, "params", "epochs", "seconds", "from", box=None, header_style="bold", padding=(0, 2, 0, 0)
-    )
+    wanted = [objective.metric for objective in result.settings.objectives]
+    wanted += [constraint.metric for constraint in result.settings.constraints]
+    metrics = list(dict.fromkeys([*wanted, "params"]))
+    table = Table("trial", *metrics, "epochs", "seconds", "from", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for trial in ranking(result.trials, result.problem)[:top]:
-        value, params = trial.value(metric), trial.value("params")
+        values = {metric: trial.value(metric) for metric in metrics}
         table.add_row(
             str(trial.id),
-            show(metric, value) if value is not None else "",
-            f"{int(params):,}" if params is not None else "",
+            *(show(metric, value) if value is not None else "" for metric, value in values.items()),
             str(fidelity(trial, result.problem).epochs) if trial.final and trial.final.epoch else "",
             f"{trial.seconds:.1f}",
             reason(trial),
         )
     console.print(table)
+    if len(result.settings.objectives) > 1:
+        front = ", ".join(str(candidate.trial.id) for candidate in result.front)
+        console.print(f"Front, the trials that none beats in all objectives: {front}", highlight=False, soft_wrap=True)
     for reason_text, count in Counter(trial.reason for trial in result.trials if trial.status == "failed").most_common(
         5
     ):
@@ -126,7 +128,9 @@ def spaces_table(name: str | None, console: Console) -> None:
     console.print(f"{space.size:,} architectures", highlight=False)
 
 
-def data_table(source: str | None, target: str | None, image_size: int | None, console: Console) -> None:
+def data_table(
+    source: str | None, target: str | None, kind: str | None, image_size: int | None, console: Console
+) -> None:
     """The built-in data sets, or one data set in detail."""
     from archwright.tasks import list_tasks, load_task
 
@@ -136,7 +140,7 @@ def data_table(source: str | None, target: str | None, image_size: int | None, c
             "Or your own: a folder of class folders, .npz, .csv, .parquet, .txt, or hf:NAME.", highlight=False
         )
         return
-    task = load_task(source, target, image_size=image_size)
+    task = load_task(source, target, kind=kind, image_size=image_size)
     table = Table("", "", box=None, show_header=False, padding=(0, 2, 0, 0))
     for what, value in task.describe():
         table.add_row(what, value)

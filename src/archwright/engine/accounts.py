@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from archwright.explain import SCORED, fidelity
-from archwright.problem import SUPERNET, Problem, Proposal, Trial, purpose
+from archwright.problem import FINAL, SUPERNET, Problem, Proposal, Trial, purpose
 
 
 class Accounts:
@@ -16,22 +16,23 @@ class Accounts:
     Args:
         problem: What is searched.
         trials: Those of the run, by number; the loop keeps them up to date.
+        trains: Whether trials are trainings, so that what they take tells of the final trainings.
 
     Attributes:
         costs: Epochs over all the training data, by who asked for them.
         trained: Trials that were evaluated, those that reuse a result not counted.
     """
 
-    def __init__(self, problem: Problem, trials: Mapping[int, Trial]) -> None:
-        self.problem, self.trials = problem, trials
+    def __init__(self, problem: Problem, trials: Mapping[int, Trial], trains: bool = True) -> None:
+        self.problem, self.trials, self._trains = problem, trials, trains
         self.costs: dict[str, float] = defaultdict(float)
         self.trained = 0
         self._paces: list[float] = []
 
     def new_cost(self, proposal: Proposal) -> float:
-        """Epochs over all the training data that a proposal adds to what it resumes from."""
+        """Epochs over all the training data that a proposal adds to the parent that it resumes from. (A final training resumes from itself.)"""
         cost = (proposal.fidelity or self.problem.fidelity).cost
-        if proposal.resume is None or proposal.parent is None:
+        if proposal.resume is None or proposal.parent is None or proposal.why.get("by") == FINAL:
             return cost
         return max(0.0, cost - fidelity(self.trials[proposal.parent], self.problem).cost)
 
@@ -56,7 +57,8 @@ class Accounts:
 
     def patience(self, trial: Trial, left: float) -> float | None:
         """Seconds after which a trial counts as hanging, where so many are left of the budget."""
-        if not self._paces or purpose(trial) == SUPERNET:
+        unlike = purpose(trial) == SUPERNET or (purpose(trial) == FINAL and not self._trains)
+        if not self._paces or unlike:
             return None if self.problem.budget.seconds is None else left + 30.0
         usual = max(self._paces[-100:]) * self.new_cost(trial.proposal)
         return min(left + 30.0, 60.0 + 20.0 * usual)

@@ -11,6 +11,7 @@ import msgspec
 
 from archwright.engine import one_shot, setup
 from archwright.engine.clock import Clock
+from archwright.engine.progress import observer
 from archwright.engine.result import Result, load_run_task, problem_of
 from archwright.engine.session import run_session
 from archwright.engine.settings import Settings, versions
@@ -151,8 +152,10 @@ def search(
         command=setup.command_line(),
         versions=versions(),
     )
-    run = place.ledger.create_run(name, settings.as_header())
     problem = dataclasses.replace(problem_of(settings), space=chosen_space)
+    get_strategy(strategy, **settings.options).init(problem)  # refuses what it cannot search, and
+    observer(progress, "", settings)  # this what it cannot show, before there is a run
+    run = place.ledger.create_run(name, settings.as_header())
     with run.session(command=settings.command) as session:
         return run_session(session, place, run.name, problem, settings, task, about if own else None, clock, progress)
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 DRAWN = 300
 """Random networks that are looked up in a latency table in the end."""
+MORE = 1.25
+"""Times the seconds of an earlier session's final training from which on a new one is worth while."""
 TIMED = 256
 """Validation rows on which the finalists' predictions are timed."""
 
@@ -41,12 +43,28 @@ def finalists(loop: Loop) -> list[Trial]:
         seconds = (loop.clock.left - loop.ending.margin(limit, pace.tested(problem.workers))) / rounds
         return max(0.0, min(loop.ending.steep, seconds / max(loop.ending.epoch(pace), 1e-9)))
 
+    begun = _begun(loop)
     trials = [trial for trial in loop.trials.values() if purpose(trial) not in OWN]
-    best = [choose((trial for trial in trials if arm(trial) == who), problem, epochs) for who in ("search", BASELINE)]
+    best = [
+        next((trial for trial in begun if arm(trial) == who), None)
+        or choose((trial for trial in trials if arm(trial) == who), problem, epochs)
+        for who in ("search", BASELINE)
+    ]
     found = [trial for trial in best if trial is not None]
-    chosen = choose(found, problem, epochs, across=True)
+    chosen = begun[0] if begun else choose(found, problem, epochs, across=True)
     ranked = sorted(found, key=lambda trial: trial is not chosen)
     return ranked[: max(1, loop.ending.finalists)]
+
+
+def _begun(loop: Loop) -> list[Trial]:
+    """The trials that an interrupted session chose to train again, the better one first; none where the search went on since."""
+    last = _last(loop)
+    return [loop.trials[trial.proposal.why["of"]] for trial in loop.of(FINAL) if trial.id > last]
+
+
+def _last(loop: Loop) -> int:
+    """The number of the last trial before the final trainings."""
+    return max((number for number, trial in loop.trials.items() if purpose(trial) != FINAL), default=-1)
 
 
 def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None:
@@ -64,8 +82,7 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
         return None
     problem = loop.problem
     margin = _margin(loop, chosen, task)
-    proposals = [found for trial in chosen if (found := _proposal(loop, trial, len(chosen), margin)) is not None]
-    trained = {trial.proposal.why["of"]: trial for trial in loop.train_finalists(proposals, 0.6 * margin)}
+    trained = _trained(loop, chosen, margin, artifacts)
     expected = _passed_over(loop, chosen[0])
     if problem.budget.seconds is not None and len(trained) > 1:
         first, second = chosen
@@ -98,6 +115,33 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     record = _record(problem, task, chosen, trained, outputs, weights, tuple(warnings), time.monotonic() - started)
     loop.session.append("final", None, record)
     return record
+
+
+def _trained(loop: Loop, chosen: list[Trial], margin: float, artifacts: Artifacts) -> dict[int, Trial]:
+    """The final trainings of the chosen trials that left weights, by number of the trial.
+
+    What an interrupted session had ended is not done again; an earlier one's, after which the search went on, only with clearly more time.
+    """
+    known, last = _answers(loop, artifacts), _last(loop)
+    timed = loop.problem.budget.seconds is not None
+    again = [trial for trial in chosen if trial.id not in known or (timed and known[trial.id].id < last)]
+    proposals = [found for trial in again if (found := _proposal(loop, trial, len(again), margin)) is not None]
+    given = {number: MORE * trial.proposal.why.get("seconds", 0.0) for number, trial in known.items()}
+    loop.train_finalists(
+        [new for new in proposals if new.why.get("seconds", 0.0) >= given.get(new.why["of"], 0.0)], 0.6 * margin
+    )
+    known = _answers(loop, artifacts)
+    return {trial.id: known[trial.id] for trial in chosen if trial.id in known}
+
+
+def _answers(loop: Loop, artifacts: Artifacts) -> dict[int, Trial]:
+    """The last final training of each trial that left weights; one that was stopped may have done so just before."""
+    found = {}
+    for trial in loop.of(FINAL):
+        weights = trial.final.artifacts.get("checkpoint") if trial.final else None
+        if trial.status in ("finished", "stopped") and weights is not None and weights in artifacts:
+            found[trial.proposal.why["of"]] = trial
+    return found
 
 
 def _passed_over(loop: Loop, chosen: Trial) -> list[str]:
@@ -178,9 +222,9 @@ def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal |
     Returns:
         ``None`` where that is less than the trial itself was trained for.
     """
-    earlier = [t for t in loop.trials.values() if purpose(t) == FINAL and t.proposal.why["of"] == trial.id]
+    earlier = [other for other in loop.of(FINAL) if other.proposal.why["of"] == trial.id]
     begun = Proposal(trial.proposal.architecture, parent=trial.id, why={"by": FINAL, "of": trial.id})
-    begun = loop.going_on(begun, earlier)
+    begun = loop.interim.going_on(begun, earlier)
     why = dict(begun.why)
     wanted: Fidelity | None = loop.ending.fidelity
     if loop.problem.budget.seconds is not None:

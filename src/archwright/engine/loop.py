@@ -5,8 +5,9 @@ Everything the loop knows is the fold of the ledger's events, so a run continues
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,12 +16,12 @@ from archwright.artifacts import Artifacts
 from archwright.engine.accounts import Accounts
 from archwright.engine.clock import Clock, Ending, Pace
 from archwright.engine.inheritance import bequeath
-from archwright.engine.interim import outdated, remaining
+from archwright.engine.interim import Interim, spent_before
 from archwright.engine.one_shot import Course
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
 from archwright.explain import arm, fidelity, rank
-from archwright.ledger import Event, Kind, apply
+from archwright.ledger import Event, Kind, Record, apply
 from archwright.problem import (
     BASELINE,
     FINAL,
@@ -29,6 +30,7 @@ from archwright.problem import (
     Fidelity,
     Problem,
     Proposal,
+    Purpose,
     Strategy,
     Trial,
     purpose,
@@ -41,16 +43,6 @@ MAX_FAILURES = 20
 """Failures from the start without a single success, after which the search gives up and says why."""
 MAX_REPEATS = 1000
 """Proposals in a row that were all known already, after which a space counts as exhausted."""
-
-
-class Record(Protocol):
-    """Where events are appended: a session of a ledger, or a list in memory."""
-
-    def append(self, kind: Kind, trial: int | None, payload: Any) -> Event:
-        """Records an event and returns it."""
-
-    def beat(self) -> None:
-        """Records that the session is alive."""
 
 
 class Loop:
@@ -71,6 +63,12 @@ class Loop:
         inherits: Whether proposals say what their evaluation may inherit from their parents'.
         pace: How fast a trial's network would train, where trials are not trainings; default: as the trial showed.
         observe: Called after every event and while waiting.
+
+    Attributes:
+        trials: All trials, by number.
+        interim: Weights of the run.
+        candidates: What the strategy proposed, equal networks counted once.
+        ended: Why the search ended.
     """
 
     def __init__(
@@ -100,7 +98,7 @@ class Loop:
         )
         self.baseline, self.ending, self._reuse = baseline, ending, reuse
         self.observe, self._inherits, self._pace = observe, inherits, pace
-        self._artifacts = artifacts
+        self.interim = Interim(artifacts)
         self._course = course
         self.trials: dict[int, Trial] = {}
         self.ended: str | None = None
@@ -114,7 +112,9 @@ class Loop:
         self._backlog: list[int] = []
         self._before: dict[int, float] = {}
         self._repeats = 0
-        self._accounts = Accounts(problem, self.trials)
+        self._for: dict[Purpose, list[int]] = defaultdict(list)
+        self.candidates = 0
+        self._accounts = Accounts(problem, self.trials, trains=pace is None)
         self._failures: list[str] = []
         self._best: dict[str, tuple[tuple[float, ...], Trial]] = {}
         self._likely: tuple[tuple[float, ...], Trial] | None = None
@@ -141,25 +141,20 @@ class Loop:
             self._append("stopped", number, {"reason": self.ended or "the search ended", "seconds": 0.0})
         return self.ended or "nothing was left to try"
 
-    def train_finalists(self, proposals: list[Proposal], margin: float = 0.0) -> list[Trial]:
-        """Trains the given architectures for the answer; those already trained by an earlier session are not trained again.
+    def train_finalists(self, proposals: list[Proposal], margin: float = 0.0) -> None:
+        """Trains the given architectures for the answer; what an interrupted session began and time does not limit is gone on with.
 
         Args:
             proposals: What to train; ``why["of"]`` is the trial that found it.
             margin: Seconds to leave for what comes after.
-
-        Returns:
-            The trials that were trained to their end.
         """
-        wanted = {proposal.why["of"] for proposal in proposals}
+        wanted = {proposal.why["of"] for proposal in proposals if "seconds" not in proposal.why}
         for trial in self._unfinished():
-            if trial.proposal.why.get("of") in wanted and "seconds" not in trial.proposal.why:
+            if purpose(trial) == FINAL and trial.proposal.why["of"] in wanted:
                 self._backlog.append(trial.id)
             else:
                 self._append("stopped", trial.id, {"reason": "it was interrupted", "seconds": 0.0})
-        begun = {
-            trial.proposal.why["of"] for trial in self._finals() if trial.status == "running" or self._is_answer(trial)
-        }
+        begun = {self.trials[number].proposal.why["of"] for number in self._backlog}
         for proposal in proposals:
             if proposal.why["of"] not in begun:
                 self._start(proposal)
@@ -172,28 +167,13 @@ class Loop:
             if self.clock.left <= margin:
                 self._backlog.clear()
                 self._stop_all("the budget is spent")
-        return [trial for trial in self._finals() if self._is_answer(trial) and trial.proposal.why["of"] in wanted]
 
-    def _is_answer(self, trial: Trial) -> bool:
-        """Whether a final training left weights; one that was stopped may have done so just before."""
-        weights = trial.final.artifacts.get("checkpoint") if trial.final else None
-        return trial.status in ("finished", "stopped") and weights is not None and self._has_artifact(weights)
-
-    def going_on(self, proposal: Proposal, earlier: Iterable[Trial]) -> Proposal:
-        """The proposal of a training that goes on from what earlier ones, which were interrupted, left of it."""
-        job = Job(-1, proposal, 0)
-        for trial in earlier:
-            job = remaining(job, trial, self._has_artifact)
-        return job.proposal
-
-    def _has_artifact(self, digest: str) -> bool:
-        return self._artifacts is None or digest in self._artifacts
+    def of(self, who: Purpose) -> list[Trial]:
+        """The trials that are for something, in the order of their start."""
+        return [self.trials[number] for number in self._for[who]]
 
     def _unfinished(self) -> list[Trial]:
         return [trial for trial in self.trials.values() if not trial.done]
-
-    def _finals(self) -> list[Trial]:
-        return [trial for trial in self.trials.values() if purpose(trial) == FINAL]
 
     @property
     def reserve(self) -> float:
@@ -227,8 +207,8 @@ class Loop:
             trial = self.trials[self._backlog.pop(0)]
             patience = self._accounts.patience(trial, self.clock.left)
             whole = Job(trial.id, trial.proposal, trial_seed(self.problem, trial.id), patience)
-            job = remaining(whole, trial, self._has_artifact)
-            self._before[trial.id] = _spent(job.proposal) - _spent(trial.proposal)
+            job = self.interim.remaining(whole, trial)
+            self._before[trial.id] = spent_before(job.proposal) - spent_before(trial.proposal)
             self.executor.submit(job)
 
     def _fill(self) -> None:
@@ -312,10 +292,10 @@ class Loop:
             fingerprint = self.problem.graph(proposal.architecture).fingerprint
         except ArchwrightError as error:
             fingerprint, reason = "", str(error)
-        if proposal.resume is not None and not self._has_artifact(proposal.resume):
+        if proposal.resume is not None and proposal.resume not in self.interim:
             proposal = msgspec.structs.replace(proposal, resume=None)
         if self._inherits:
-            proposal = bequeath(proposal, self.trials, self._has_artifact)
+            proposal = bequeath(proposal, self.trials, self.interim.__contains__)
         number = len(self.trials)
         self._append("started", number, {"proposal": proposal, "fingerprint": fingerprint})
         if reason is not None:
@@ -346,20 +326,15 @@ class Loop:
     def _record(self, update: Update) -> None:
         if update.kind == "measured":
             self._append("measured", update.trial, update.measurement)
-            self._tidy(self.trials[update.trial])
+            self.interim.tidy(self.trials[update.trial])
             return
         payload: dict[str, Any] = {"seconds": update.seconds + self._before.pop(update.trial, 0.0)}
         if update.kind != "finished":
             payload["reason"] = update.reason
         self._append(update.kind, update.trial, payload)
-        self._tidy(self.trials[update.trial])
+        self.interim.tidy(self.trials[update.trial])
         for waiting in self._waiting.pop(update.trial, []):
             self._dispatch(self.trials[waiting])
-
-    def _tidy(self, trial: Trial) -> None:
-        if self._artifacts is not None:
-            for digest in outdated(trial):
-                self._artifacts.remove(digest)
 
     def _append(self, kind: Kind, trial: int, payload: Any) -> None:
         self._fold(self.session.append(kind, trial, payload))
@@ -397,6 +372,8 @@ class Loop:
         self.trials[trial.id] = trial
         who = purpose(trial)
         if event.kind == "started":
+            self._for[who].append(trial.id)
+            self.candidates += who == "search"
             new = (
                 who not in OWN and trial.fingerprint and self._known.setdefault(self._key(trial), trial.id) == trial.id
             )
@@ -409,6 +386,7 @@ class Loop:
             self._failures.append(trial.reason or "no reason was recorded")
         elif event.kind == "duplicate":
             self._repeats += 1
+            self.candidates -= who == "search"
         elif event.kind == "finished":
             self._repeats = 0
             self._accounts.note_pace(trial)
@@ -420,8 +398,3 @@ class Loop:
             self._likely = (likely, trial)
         if who == "search" or (who == SUPERNET and getattr(self.strategy, "picker", None)):
             self._state = self.strategy.tell(self._state, self.problem, trial)
-
-
-def _spent(proposal: Proposal) -> float:
-    """Seconds that went into what a proposal goes on from, as far as it is the same evaluation."""
-    return float(proposal.why.get("spent", 0.0))

@@ -116,8 +116,7 @@ class Course:
 
     def propose(self, loop: Loop, rng: np.random.Generator, ask: Callable[[], Proposal | None]) -> Proposal | None:
         """The next proposal; ``None`` for nothing until something that runs has ended."""
-        trials = list(loop.trials.values())
-        begun = [trial for trial in trials if purpose(trial) == SUPERNET]
+        begun, controls = loop.of(SUPERNET), loop.of(BASELINE)
         weights = next((digest for trial in reversed(begun) if (digest := self._weights(trial)) is not None), None)
         running = [trial for trial in begun if not trial.done]
         if weights is None and not running:
@@ -125,26 +124,25 @@ class Course:
             if failed is not None:
                 loop.ended = f"the shared weights could not be trained: {failed.reason}"
                 return None
-            return loop.going_on(self._training(loop.problem, rng), begun)
-        controls = [trial for trial in trials if purpose(trial) == BASELINE]
+            return loop.interim.going_on(self._training(loop.problem, rng), begun)
         own = (controls[0].proposal.fidelity if controls else None) or self.plan.alone
         if len(controls) < self.plan.controls and self._time_for_controls(loop, running):
             drawn = Random().ask(None, loop.problem, rng)  # type: ignore[arg-type]
             return Proposal(drawn.architecture, own, why={"by": BASELINE}) if drawn else None
         if weights is None:
             return None
-        audited = {trial.proposal.why.get("of") for trial in trials if purpose(trial) == AUDIT}
+        audited = {trial.proposal.why.get("of") for trial in loop.of(AUDIT)}
         for trial in controls:
             if trial.status in ("finished", "duplicate") and trial.id not in audited:
                 why = {"by": AUDIT, "of": trial.id, SUPERNET: weights}
                 return Proposal(trial.proposal.architecture, SHARED, parent=trial.id, why=why)
-        if not self._searched(loop, trials):
+        if not self._searched(loop):
             proposal = ask()
             if proposal is not None:
                 return msgspec.structs.replace(proposal, fidelity=SHARED, why={**proposal.why, SUPERNET: weights})
-            if any(purpose(trial) == "search" and not trial.done for trial in trials):
+            if any(purpose(loop.trials[number]) == "search" for number in loop.executor.running):
                 return None
-        return self._finalist(loop.problem, trials, weights, own)
+        return self._finalist(loop, weights, own)
 
     def _weights(self, trial: Trial) -> str | None:
         """The shared weights that a finished training left."""
@@ -165,25 +163,21 @@ class Course:
             return True
         return loop.problem.workers == 1 and loop.clock.left - loop.reserve > 2 * self.plan.kept
 
-    def _searched(self, loop: Loop, trials: list[Trial]) -> bool:
+    def _searched(self, loop: Loop) -> bool:
         """Whether the search with the shared weights is over."""
         limit = loop.problem.budget.trials
-        found = [trial for trial in trials if purpose(trial) == "search" and trial.status != "duplicate"]
-        if limit is not None and len(found) >= limit:
+        if (limit is not None and loop.candidates >= limit) or loop.of(ALONE):
             return True
-        if any(purpose(trial) == ALONE for trial in trials):
-            return True
-        if not found:
+        if not loop.candidates:
             return False
         return self.plan.seconds is not None and loop.clock.left - loop.reserve <= self.plan.kept
 
-    def _finalist(self, problem: Problem, trials: list[Trial], weights: str, own: Fidelity) -> Proposal | None:
+    def _finalist(self, loop: Loop, weights: str, own: Fidelity) -> Proposal | None:
         """The next of the best with shared weights that is not trained on its own yet."""
-        known = {trial.fingerprint for trial in trials if purpose(trial) == ALONE}
+        known = {trial.fingerprint for trial in loop.of(ALONE)}
         if len(known) >= self.plan.finalists:
             return None
-        scored = [trial for trial in trials if purpose(trial) == "search"]
-        for trial in ranking(scored, problem):
+        for trial in ranking(loop.of("search"), loop.problem):
             if trial.fingerprint not in known:
                 why = {"by": ALONE, "of": trial.id, SUPERNET: weights, "picker": self.picker}
                 return Proposal(trial.proposal.architecture, own, parent=trial.id, why=why)

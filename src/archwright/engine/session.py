@@ -144,9 +144,11 @@ def _executor(evaluator: Any, problem: Problem, workers: int) -> Executor:
 
 
 def _kept(result: Result) -> set[str]:
-    """Checkpoints worth their space once a search has ended: those of the answers and of the best trials."""
+    """What is worth its space once a search has ended: weights of the answer and of the best trials, and what trainings may go on from with more time."""
     best = ranking(result.trials, result.problem)[:KEPT]
     answers = [trial for trial in result.trials if purpose(trial) in (FINAL, SUPERNET)]
-    return {
-        digest for trial in (*best, *answers) if trial.final is not None for digest in trial.final.artifacts.values()
+    left = {
+        left for trial in (*best, *answers) for measured in trial.measurements for left in measured.artifacts.values()
     }
+    tested = result.final.weights if result.final is not None else None
+    return left if tested is None else left | {tested}

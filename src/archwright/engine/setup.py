@@ -221,6 +221,10 @@ def check_pairing(strategy: str, options: dict[str, Any], evaluator: Any) -> Any
         if evaluator is None:
             return needed
         picker = needed.partition(":")[2].partition("(")[0]
+        if shares and options and "(" in rest:
+            raise StrategyError(
+                f"Got options both for the strategy {strategy!r} ({', '.join(options)}) and in {evaluator!r}; expected them in one place. Write all of them in the brackets."
+            )
         if not shares or rest.partition("(")[0] != picker:
             raise StrategyError(
                 f"The strategy {strategy!r} takes what the picker {picker!r} settles on, but got the evaluator {evaluator!r}. "

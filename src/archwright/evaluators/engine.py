@@ -31,7 +31,7 @@ CHECK_EVERY = 20
 LEAST_PART = 0.1
 """The smallest part of an epoch that is trained at the end."""
 AVERAGE_EVERY = 4
-"""Steps between two updates of the moving average of the weights."""
+"""Steps between two updates of the moving average of the weights, after the first few."""
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -178,7 +178,7 @@ def _epoch(
                 nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
             optimizer.step(rate)
             state.steps += 1
-            if recipe.average and state.steps % AVERAGE_EVERY == 0:
+            if recipe.average and (state.steps % AVERAGE_EVERY == 0 or state.steps < AVERAGE_EVERY):
                 state.update_average(horizon)
             total += loss.detach()
             done += 1

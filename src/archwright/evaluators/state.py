@@ -38,6 +38,7 @@ class State:
         steps: Optimiser steps so far.
         epoch: Epochs so far.
         progress: Place on the schedule, in [0, 1].
+        notes: What is to be known of how it began; JSON values only.
     """
 
     module: nn.Module
@@ -49,11 +50,14 @@ class State:
     steps: int = 0
     epoch: int = 0
     progress: Fraction = Fraction(0)
+    notes: dict[str, Any] = dataclasses.field(default_factory=dict)
     _present: list[Tensor] = dataclasses.field(default_factory=list, repr=False)
     _means: list[Tensor] = dataclasses.field(default_factory=list, repr=False)
 
     @classmethod
-    def fresh(cls, module: nn.Module, recipe: Recipe, mode: Mode, seed: int) -> State:
+    def fresh(
+        cls, module: nn.Module, recipe: Recipe, mode: Mode, seed: int, notes: dict[str, Any] | None = None
+    ) -> State:
         """The state before the first step.
 
         Args:
@@ -61,13 +65,14 @@ class State:
             recipe: Settings of the training.
             mode: Memory layout and numbers to train in.
             seed: Of the order of the rows, augmentation and dropout.
+            notes: What is to be known of how it began.
 
         Raises:
             EvaluationError: Where a setting is out of its range, or the network has no parameters.
         """
         recipe = recipe.checked()
         average = {name: value.detach().clone() for name, value in _floats(module)} if recipe.average else {}
-        return cls(module, Optimizer.of(module, recipe), recipe, mode, seed, average)
+        return cls(module, Optimizer.of(module, recipe), recipe, mode, seed, average, notes=notes or {})
 
     def lay_out(self, channels_last: bool) -> None:
         """Brings the network, its moments and its average into a memory layout."""
@@ -119,6 +124,7 @@ class State:
             "steps": self.steps,
             "epoch": self.epoch,
             "progress": str(self.progress),
+            "notes": self.notes,
         }
         copies = {
             name: value.detach().cpu().clone(memory_format=torch.contiguous_format) for name, value in tensors.items()
@@ -142,6 +148,7 @@ class State:
             average = {name: stored[name] for name, _ in _floats(module)} if stored else {}
             state = cls(module, optimizer, recipe, MODES[about["mode"]], about["seed"], average)
             state.steps, state.epoch, state.progress = about["steps"], about["epoch"], Fraction(about["progress"])
+            state.notes = about.get("notes", {})
         except (KeyError, ValueError, TypeError, RuntimeError, msgspec.ValidationError) as error:
             raise EvaluationError(
                 f"The checkpoint does not fit the network: {error}. Train it from the start: propose it without `resume`."

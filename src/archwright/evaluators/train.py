@@ -98,24 +98,26 @@ class Train:
             measured = _sampled(splits.valid, splits.kind, share, problem.seed)
             last = _sampled(splits.valid, splits.kind, max(share, MEASURED * trained / len(splits.valid)), problem.seed)
             module = build(graph, seed)
-            state, begun = self._state(proposal, module), {}
+            state = self._state(proposal, module)
             if state is None:
                 begun = self._begin(module, proposal, problem)
-                state = State.fresh(module, recipe, self._mode(module, graph, x, y, recipe, fidelity, problem), seed)
-            notes = {"numerics": state.mode.name, "recipe": msgspec.to_builtins(state.recipe), **begun}
+                mode = self._mode(module, graph, x, y, recipe, fidelity, problem)
+                state = State.fresh(module, recipe, mode, seed, begun)
+            notes = {"numerics": state.mode.name, "recipe": msgspec.to_builtins(state.recipe), **state.notes}
             if final:
                 notes["seen"] = "The validation rows are among those it was trained on."
+            most = proposal.why.get("most", 0) if final else 0
             epochs = fit(
                 state,
                 x,
                 y,
                 kind=splits.kind,
-                epochs=fidelity.epochs if seconds is None else max(fidelity.epochs, state.epoch + 1),
+                epochs=fidelity.epochs if seconds is None else _in_time(state, fidelity.epochs, most, proposal.why),
                 valid=torch.from_numpy(measured.x),
                 last=torch.from_numpy(last.x),
                 target=place(fidelity, problem.fidelity),
                 deadline=None if seconds is None else started + float(seconds),
-                most=proposal.why.get("most", 0) if final else 0,
+                most=most,
             )
             for epoch in epochs:
                 targets = last.y if epoch.last else measured.y
@@ -169,6 +171,14 @@ class Train:
             probe=problem.budget.seconds is not None,
             key=graph.fingerprint,
         )
+
+
+def _in_time(state: State, planned: int, most: int, why: dict[str, Any]) -> int:
+    """Epochs that a training has time for in all: those planned, or for one that goes on as many as its pace so far says."""
+    if not state.epoch:
+        return planned
+    paced = round(state.epoch * float(why["seconds"]) / max(float(why.get("spent", 0.0)), 1e-9))
+    return max(state.epoch + 1, min(paced, max(planned, most)))
 
 
 def place(fidelity: Fidelity, full: Fidelity) -> Fraction:

@@ -14,6 +14,8 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from archwright.executors.base import Job
 
 COMMAND: Final = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from archwright.executors.worker import main; main({}, {}, {})"
@@ -24,11 +26,18 @@ class Task:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.spent = float(job.proposal.why.get("spent", 0.0))
         self.attempts = 1
         self.lost = 0.0
         self.begun: float | None = None
         self.stopping: str | None = None
         self.stop_by = float("inf")
+
+    def begin_again(self, seconds: float) -> None:
+        """Counts the seconds of an attempt that was lost, for the job as well."""
+        self.lost += seconds
+        why = {**self.job.proposal.why, "spent": self.spent + self.lost}
+        self.job = msgspec.structs.replace(self.job, proposal=msgspec.structs.replace(self.job.proposal, why=why))
 
     @property
     def due(self) -> float:

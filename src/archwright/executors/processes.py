@@ -204,7 +204,7 @@ class Processes:
         if task.stopping is not None or task.attempts > ATTEMPTS:
             self._finish(task, "failed", f"{worker.cause()} This happened {ATTEMPTS} times.", seconds)
         else:
-            task.lost += seconds
+            task.begin_again(seconds)
             self._assign(task)
 
     def _discard(self, worker: Child) -> None:

@@ -3,7 +3,7 @@
 from archwright.ledger.events import Duplicate, Ended, Event, Failed, Finished, Kind, Started, Stopped, apply, fold
 from archwright.ledger.runs import Ledger, Run, RunSummary
 from archwright.ledger.salvage import Salvaged, salvage
-from archwright.ledger.session import Session
+from archwright.ledger.session import Record, Session
 
 __all__ = [
     "Duplicate",
@@ -13,6 +13,7 @@ __all__ = [
     "Finished",
     "Kind",
     "Ledger",
+    "Record",
     "Run",
     "RunSummary",
     "Salvaged",

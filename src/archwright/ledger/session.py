@@ -7,7 +7,7 @@ import os
 import platform
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import psutil
 import sqlalchemy as sa
@@ -29,6 +29,16 @@ REMOTE_SECONDS = 120.0
 
 _mine: set[tuple[int, float]] = set()
 """Sessions (id, start) that are open in this process: one whose end could not be written, because the disk was full, is none of them."""
+
+
+class Record(Protocol):
+    """Where events are appended: a session of a ledger, or a list in memory."""
+
+    def append(self, kind: Kind, trial: int | None, payload: Any) -> Event:
+        """Records an event and returns it."""
+
+    def beat(self) -> None:
+        """Records that the session is alive."""
 
 
 class Session:

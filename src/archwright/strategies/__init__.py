@@ -76,6 +76,10 @@ def get_strategy(name: str, **options: Any) -> Strategy:
     >>> get_strategy("evolution", population=10, sample=3)
     Evolution(population=10, sample=3, replacement=True)
     """
+    if not isinstance(name, str):
+        raise StrategyError(
+            f"Got {name!r:.80} as a strategy; expected a name, see `archwright strategies`. One of your own gets its name from an entry point of the group {GROUP!r}."
+        )
     name, _, first = name.partition(":")
     kind = _load(name)
     defaults = _options(kind)

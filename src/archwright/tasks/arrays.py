@@ -79,7 +79,7 @@ def _pieces(arrays: Mapping[str, np.ndarray], target: str | None, path: Path) ->
         if x in arrays and y in arrays:
             return [(arrays[x], arrays[y], UNASSIGNED)]
     raise DataError(
-        f"Got the arrays {', '.join(arrays) or '(none)'} in {path}; expected x and y, or x_train, y_train, x_test and y_test. Or name the targets with target=."
+        f"Got the arrays {', '.join(arrays) or '(none)'} in {path}; expected x and y, or x_train, y_train, x_test and y_test. Or name the targets with target= (--target)."
     )
 
 
@@ -167,6 +167,6 @@ def target_size(height: float, width: float, image_size: int | None, warnings: l
     factor = long / max(height, width)
     if image_size is None and factor < 1:
         warnings.append(
-            f"Images of {width:g} x {height:g} pixels are made smaller, to {long} on the long side; image_size= keeps more."
+            f"Images of {width:g} x {height:g} pixels are made smaller, to {long} on the long side; image_size= (--image-size) keeps more."
         )
     return max(1, round(height * factor)), max(1, round(width * factor))

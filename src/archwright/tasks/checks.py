@@ -42,7 +42,7 @@ def check_data_memory(rows: int, size: int, name: str) -> None:
     if needed > 0.8 * available:
         raise DataError(
             f"Got {rows:,} rows of {size:,} numbers in {name!r}, {needed / 1e9:,.1f} GB as float32; {available / 1e9:,.1f} GB of memory are free. "
-            "Use fewer rows, smaller images (image_size=) or a larger machine."
+            "Use fewer rows, smaller images (image_size=, --image-size) or a larger machine."
         )
 
 
@@ -105,7 +105,7 @@ def check_classes(y: np.ndarray, classes: Sequence[str], *, trusted: bool) -> li
     present = int((counts > 0).sum())
     if present > len(y) / 3 and not trusted:
         raise DataError(
-            f"Got {present:,} classes for {len(y):,} rows; expected at least 3 rows for each class on average. Is this the right target? Pass kind='regression' if it is a number."
+            f"Got {present:,} classes for {len(y):,} rows; expected at least 3 rows for each class on average. Is this the right target? Pass kind='regression' (--kind regression) if it is a number."
         )
     small = [f"{classes[int(i)]!r} ({counts[i]})" for i in np.flatnonzero((counts > 0) & (counts < 3))]
     none = [repr(classes[int(i)]) for i in np.flatnonzero(counts == 0)]

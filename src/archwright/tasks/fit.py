@@ -117,7 +117,7 @@ def _fit_numbers(column: pd.Series, warnings: list[str]) -> tuple[dict[str, Any]
     filled = np.where(missing, median, found)
     with np.errstate(over="ignore"):
         centre, std = float(filled.mean()), float(filled.std())
-    std = std if np.isfinite(std) and std > 1e-12 * max(1.0, abs(centre)) else 1.0
+    std = std if np.isfinite(std) and std > 1e-12 * abs(centre) else 1.0
     return {"kind": "number", "median": median, "mean": centre, "std": std, "missing": bool(missing.any())}, ""
 
 

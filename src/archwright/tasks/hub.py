@@ -82,7 +82,7 @@ def _images(
     if len(pictures) > 1 or target is None:
         columns = ", ".join(pieces[0][0].features)
         raise DataError(
-            f"Got the columns {columns} in {name!r}; expected one of images and one of classes. Name the classes with target=."
+            f"Got the columns {columns} in {name!r}; expected one of images and one of classes. Name the classes with target= (--target)."
         )
     warnings: list[str] = []
     files = [row[pictures[0]] for rows, _ in pieces for row in rows.select_columns(pictures[0])]

@@ -35,7 +35,7 @@ def settle(raw: Raw, kind: str | None) -> tuple[Raw, Kind, tuple[str, ...]]:
     if wanted == "regression":
         if raw.modality == "image":
             raise DataError(
-                "Got images with numbers as targets; expected classes. Regression on images is not supported: pass kind='classification' if the numbers are classes."
+                "Got images with numbers as targets; expected classes. Regression on images is not supported: pass kind='classification' (--kind classification) if the numbers are classes."
             )
         return dataclasses.replace(raw, y=_values(raw)), "regression", ()
     names, y = _classes(raw)
@@ -84,7 +84,7 @@ def _guess(raw: Raw) -> Kind:
     if not few or distinct > 10:
         raw.warnings.append(
             f"{raw.target!r} holds whole numbers of {distinct:,} distinct values: taken as {'classes' if few else 'numbers (regression)'}. "
-            f"Pass kind='{other}' for the other reading."
+            f"Pass kind='{other}' (--kind {other}) for the other reading."
         )
     return "classification" if few else "regression"
 
@@ -97,7 +97,7 @@ def _values(raw: Raw) -> np.ndarray:
     if not np.isfinite(values).all():
         example = raw.y[int((~np.isfinite(values)).argmax())]
         raise DataError(
-            f"Got {example!r} in {raw.target!r}; regression expects numbers. Correct it, or pass kind='classification'."
+            f"Got {example!r} in {raw.target!r}; regression expects numbers. Correct it, or pass kind='classification' (--kind classification)."
         )
     if values.min() == values.max():
         raise DataError(
@@ -111,7 +111,7 @@ def _classes(raw: Raw) -> tuple[tuple[str, ...], np.ndarray]:
     if y.dtype.kind == "f" and (np.mod(y, 1) != 0).any():
         example = y[(np.mod(y, 1) != 0).argmax()]
         raise DataError(
-            f"Got {raw.target!r} with values such as {example:g}; classes are whole numbers or texts. Pass kind='regression' to predict numbers."
+            f"Got {raw.target!r} with values such as {example:g}; classes are whole numbers or texts. Pass kind='regression' (--kind regression) to predict numbers."
         )
     if y.dtype.kind not in "biuf" and not (raw.trusted and len({type(value) for value in y.tolist()}) == 1):
         y = np.array([text(value) for value in y], dtype=str)

@@ -18,8 +18,9 @@ from archwright.evaluators.one_shot.pickers.proxyless import Proxyless, gate_gra
 from archwright.evaluators.one_shot.pickers.snas import Snas
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.evaluators.recipe import Recipe
+from archwright.graph.module import seeded
 from archwright.problem import Architecture
-from archwright.space import Space
+from archwright.space import OUTPUTS, Space, chain, choice, op
 
 RECIPE = Recipe(lr=0.2, schedule="cosine", warmup=0.0, weight_decay=0.1, batch_size=16)
 Make = Callable[..., Shared]
@@ -408,3 +409,18 @@ def test_snas_cools_exponentially(share: Make, cells: Space) -> None:
             expected = ((picker.alphas[address].double().log_softmax(0) + noise) / heat).softmax(0)
             torch.testing.assert_close(weights.double(), expected, atol=1e-3, rtol=1e-3)
             torch.testing.assert_close(weights.sum(), torch.ones(()))
+
+
+def test_both_sides_of_the_finite_difference_drop_the_same_units(share: Make, rows: Data) -> None:
+    layer = op("dense", width=16, activation="tanh", dropout=0.5, name="dense")
+    space = Space(chain(choice(layer, op("identity", name="skip"), name="first"), op("linear", width=OUTPUTS)), "drops")
+    picker, data = Darts(order=2), rows(64, (16,))
+    shared = share(picker, space, shape=(16,))
+    weights = [parameter for _, parameter in shared.net.named_parameters()]
+    vector = [torch.ones_like(weight) for weight in weights]
+    found = []
+    for seed in range(8):
+        with seeded(seed):
+            found.append(torch.cat(picker.hessian_product(shared, data, weights, vector)))
+    spread, mean = torch.stack(found).std(0).norm(), torch.stack(found).mean(0).norm()
+    assert spread < mean

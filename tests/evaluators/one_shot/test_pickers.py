@@ -98,10 +98,9 @@ def test_fair_adds_the_gradients_of_all_paths(share: Make, rows: Data, vectors: 
     found = gradients(shared)
     shared.rng = np.random.default_rng(1)
     losses = [shared.loss(path, data) for path in picker.paths(shared)]
-    mean = torch.stack(losses).mean()
-    mean.backward()
+    torch.stack(losses).sum().backward()
     same(found, gradients(shared))
-    torch.testing.assert_close(loss, mean.detach())
+    torch.testing.assert_close(loss, torch.stack(losses).mean().detach())
 
 
 def test_dropout_begins_with_everything_and_ends_at_its_rate(share: Make) -> None:
@@ -208,6 +207,26 @@ def test_choices_open_in_the_order_kernel_repeat_others(share: Make) -> None:
     assert Sandwich.between_paths(picker, shared) == []
     picker.progressive = False
     assert picker.between_paths(shared)
+
+
+def test_units_are_sorted_before_the_first_narrow_setting_is_trained(
+    share: Make, rows: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picker, happened = Sandwich(), []
+    shared = share(picker, MOBILE)
+    sort, between = shared.net.sort, picker.between_paths
+
+    def watched(shared: Shared) -> list[Architecture]:
+        opened = any(picker.opened(address, shared) for address, kind in shared.kinds.items() if kind == "expansion")
+        happened.append("narrow" if opened else "wide")
+        return between(shared)
+
+    monkeypatch.setattr(shared.net, "sort", lambda: happened.append("sort") or sort())
+    monkeypatch.setattr(picker, "between_paths", watched)
+    for _ in shared.train(*rows(96), 2):
+        pass
+    assert happened.count("sort") == 1
+    assert happened.index("sort") == happened.index("narrow") - 1 == happened.count("wide")
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])

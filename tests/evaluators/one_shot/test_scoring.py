@@ -43,6 +43,12 @@ def test_statistics_are_the_means_over_the_batches() -> None:
     assert norm.momentum == 0.1
 
 
+def test_rows_that_are_fewer_than_a_batch_are_one() -> None:
+    module, x = nn.Sequential(nn.BatchNorm1d(4)), 3.0 + torch.randn(10, 4)
+    calibrate(module, x, 16)
+    torch.testing.assert_close(module[0].running_mean, x.mean(0))
+
+
 def test_a_path_is_judged_by_its_weights_and_not_by_what_ran_before() -> None:
     one = shared("uniform")
     architecture = SPACE.sample(np.random.default_rng(3))

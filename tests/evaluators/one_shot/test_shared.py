@@ -114,6 +114,17 @@ def test_resuming_where_kernels_were_not_foreseen(
     check_resumed(lambda: share(PICKERS[name](), space), *rows(48), epochs=3)
 
 
+def test_rows_that_are_stored_class_by_class_are_looked_at_mixed(share: Make, rows: Data) -> None:
+    x, y = rows(240)
+    order = torch.argsort(y)
+    for picker in (Darts(), Uniform()):
+        shared = share(picker)
+        for _ in shared.train(x[order], y[order], 1):
+            pass
+        assert set(shared.rows(24)[1].tolist()) == {0, 1, 2}
+        assert not torch.equal(shared.rows(24)[1], y[order][:24])
+
+
 def test_two_sessions_are_alike_and_seeds_differ(share: Make, rows: Data) -> None:
     one, two, other = share(Uniform()), share(Uniform()), share(Uniform())
     other.seed = 4

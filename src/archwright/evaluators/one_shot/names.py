@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import re
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from archwright.errors import SupernetError, closest
 from archwright.evaluators.one_shot.picker import Picker
+from archwright.written import named
 
 GROUP = "archwright.pickers"
 """The entry points by which packages bring pickers."""
@@ -68,16 +67,9 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         SupernetError: Where it is written in another way.
     """
-    match = re.fullmatch(r"\s*([\w.-]+)\s*(?:\((.*)\))?\s*", text, re.DOTALL)
     try:
-        if match is None:
-            raise ValueError
-        called = ast.parse(f"f({match.group(2) or ''})", mode="eval").body
-        assert isinstance(called, ast.Call)
-        if called.args:
-            raise ValueError
-        return match.group(1), {str(part.arg): ast.literal_eval(part.value) for part in called.keywords}
-    except (ValueError, SyntaxError):
+        return named(text)
+    except ValueError:
         raise SupernetError(
             f"Got the picker {text!r}; expected a name, or a name with options such as 'gdas(hot=5.0)'."
         ) from None

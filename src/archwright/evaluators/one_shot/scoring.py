@@ -33,6 +33,7 @@ def calibrate(module: nn.Module, x: Tensor, batch: int) -> None:
     module.eval()
     if not norms:
         return
+    batch = min(batch, len(x))
     kept = [layer.momentum for layer in norms]
     for layer in norms:
         layer.reset_running_stats()

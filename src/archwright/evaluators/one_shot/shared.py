@@ -29,6 +29,8 @@ from archwright.supernet.edges import Edge, edges_of, kinds_of, likeliest
 
 CHECK_EVERY = 20
 """Steps between two looks at the loss."""
+LEAST_PART = 0.05
+"""The smallest part of an epoch that is trained at the end, where time is limited."""
 EXTREMES = 300
 """Architectures drawn to find the smallest and the largest, and what options cost."""
 TRIES = 1000
@@ -188,12 +190,14 @@ class Shared:
         own, held = (torch.from_numpy(rows) for rows in self.split(len(y)))
         batches = Batches(x, self.recipe, channels_last=True)
         seen = held if len(held) else own
+        mixed = np.random.default_rng([self.seed, 0xA2]).permutation(len(seen))  # they may be stored class by class
+        seen = seen[torch.from_numpy(mixed)]
         self.rows = lambda count: (batches.take(seen[:count]), y.index_select(0, seen[:count]))
         while not self.ended and self.number < epochs:
             begun = time.monotonic()
             loss, rate, done = self._epoch(batches, y, own, held, epochs, deadline)
             now = time.monotonic()
-            late = deadline is not None and now + 0.5 * (now - begun) >= deadline
+            late = deadline is not None and now + LEAST_PART * (now - begun) >= deadline
             self.ended = late or self.number >= epochs
             self.picker.epoch(self)
             seconds = time.monotonic() - begun

@@ -140,9 +140,12 @@ def fisher(network: nn.Module, x: Tensor, y: Tensor, kind: str) -> float:
 
     def watch(module: nn.Module, inputs: object, output: Tensor) -> None:
         kept = output.detach()
+        last = isinstance(module, nn.Linear | nn.Embedding)  # of which the channels are the last axis
 
         def saliency(gradient: Tensor) -> None:
-            effect = (kept * gradient).flatten(2).sum(2) if kept.dim() > 2 else kept * gradient
+            effect = kept * gradient
+            if effect.dim() > 2:
+                effect = effect.flatten(1, -2).sum(1) if last else effect.flatten(2).sum(2)
             total.append(0.5 * effect.double().square().mean(0).sum())
 
         output.register_hook(saliency)  # type: ignore[no-untyped-call]

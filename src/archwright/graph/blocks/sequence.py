@@ -59,7 +59,7 @@ class RecurrentCell(nn.Module):
         self.nodes = nn.ModuleList(nn.Linear(width, 2 * width, bias=False) for _ in range(nodes))
 
     def forward(self, x: Tensor) -> Tensor:
-        given = self.input(x.permute(2, 0, 1))
+        given = self.input(x.transpose(1, 2)).transpose(0, 1)
         return over_steps(self.step, x.new_zeros(x.shape[0], self.width), given).permute(1, 2, 0)
 
     def step(self, state: Tensor, given: Tensor) -> Tensor:

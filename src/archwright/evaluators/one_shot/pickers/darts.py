@@ -41,7 +41,8 @@ class Darts(Gradient):
 
     def _look(self, shared: Shared) -> None:
         """Looks whether the search collapses, and if so goes back to the numbers of the look before."""
-        found = weightless(shared.net.space, super().derive(shared)[0])
+        likely = next(iter(super().derive(shared)), None)
+        found = None if likely is None else weightless(shared.net.space, likely)
         self.stopped = found is not None and found.collapsed and shared.progress >= SETTLED
         with torch.no_grad():
             for address, alpha in self.alphas.items():
@@ -109,11 +110,12 @@ class Darts(Gradient):
         norm = torch.stack([v.norm() for v in vector if v is not None]).norm()
         step = 0.01 / norm.clamp_min(1e-12)
         backup = [w.detach().clone() for w in weights]
-        sides = []
+        sides, masks = [], torch.get_rng_state()
         for sign in (1.0, -1.0):
             with torch.no_grad():
                 for weight, value, v in zip(weights, backup, vector):
                     weight.copy_(value if v is None else value + sign * step * v)
+            torch.set_rng_state(masks)  # the same dropout on both sides, or their difference is noise
             loss = shared.loss(self.pick(shared), train)
             sides.append(torch.autograd.grad(loss, list(self.alphas.values()), allow_unused=True))
         with torch.no_grad():

@@ -31,12 +31,12 @@ class Fair(Picker):
         return [space.fill(lambda address, _, turn=turn: int(orders[address][turn])) for turn in range(count)]  # type: ignore[misc]
 
     def step(self, shared: Shared, batch: Batch) -> Tensor:
-        """The gradients of all paths together."""
+        """The gradients of all paths, added up: each option has the whole gradient of the one path it is in."""
         paths = [path for path in self.paths(shared) if shared.feasible(path)] or [shared.draw()]
         shared.net.foresee(paths)
         total = torch.zeros(())
         for path in paths:
-            loss = shared.loss(path, batch) / len(paths)
+            loss = shared.loss(path, batch)
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
-        return total
+        return total / len(paths)

@@ -40,8 +40,8 @@ class Sandwich(Picker):
         self.smallest, self.largest = shared.extremes()
         self.sorted = False
 
-    def epoch(self, shared: Shared) -> None:
-        """Sorts units by importance as narrower settings come in."""
+    def _sort(self, shared: Shared) -> None:
+        """Sorts units by importance before narrower settings come in."""
         if self.progressive and not self.sorted and shared.progress >= OTHERS:
             self.sorted = True
             for name in shared.net.sort():
@@ -79,6 +79,7 @@ class Sandwich(Picker):
 
     def step(self, shared: Shared, batch: Batch) -> Tensor:
         """The gradients of all paths together."""
+        self._sort(shared)
         smaller = self.between_paths(shared)
         shared.net.foresee([self.largest, *smaller])
         outputs = shared.net(batch[0], self.largest).float()
@@ -88,7 +89,7 @@ class Sandwich(Picker):
         for path in smaller:
             own = shared.net(batch[0], path).float()
             if shared.kind == "classification":
-                lesson = functional.kl_div(own.log_softmax(1), taught.softmax(1), reduction="batchmean")
+                lesson = functional.kl_div(own.log_softmax(1), taught.softmax(1), reduction="none").sum(1).mean()
             else:
                 lesson = functional.mse_loss(own, taught)
             lesson.backward()  # type: ignore[no-untyped-call]
