@@ -9,6 +9,7 @@ from archwright.engine.inheritance import bequeath
 from archwright.errors import EvaluationError
 from archwright.evaluators import Inherit, Train, weights_of
 from archwright.evaluators.inherit import match, transfer
+from archwright.executors import Job
 from archwright.graph.build import GraphBuilder
 from archwright.graph.module import build
 from archwright.graph.names import names
@@ -136,6 +137,15 @@ def test_going_on_from_an_own_checkpoint_is_not_inheriting(evaluator, problem):
     high = list(evaluator(Proposal(architecture, Fidelity(2), resume=low.artifacts["checkpoint"]), problem, 7))
     assert [found.epoch for found in high] == [2]
     assert "inherited" not in high[-1].notes
+
+
+def test_what_was_inherited_is_noted_after_an_interruption_too(evaluator, problem, monkeypatch):
+    monkeypatch.setattr("archwright.evaluators.train.INTERIM_EVERY", 0.0)
+    job = Job(0, Proposal(problem.space.sample(np.random.default_rng(0)), Fidelity(3)), 7)
+    first, *rest = evaluator(job.proposal, problem, 7)
+    again = list(evaluator(job.after(first).proposal, problem, 7))
+    assert [(found.epoch, found.values) for found in again] == [(found.epoch, found.values) for found in rest]
+    assert all(found.notes["inherited"] == first.notes["inherited"] for found in again)
 
 
 @pytest.mark.parametrize("legacy", [{"checkpoint": "0" * 64}, {"checkpoint": "0" * 64, "choices": []}, "weights"])

@@ -103,7 +103,9 @@ class Train:
                 begun = self._begin(module, proposal, problem)
                 mode = self._mode(module, graph, x, y, recipe, fidelity, problem)
                 state = State.fresh(module, recipe, mode, seed, begun)
-            notes = {"numerics": state.mode.name, "recipe": msgspec.to_builtins(state.recipe), **state.notes}
+            notes = {"numerics": state.mode.name, "recipe": msgspec.to_builtins(state.recipe)}
+            if proposal.resume is None or "spent" in proposal.why:  # not where it continues another evaluation
+                notes |= state.notes
             if final:
                 notes["seen"] = "The validation rows are among those it was trained on."
             most = proposal.why.get("most", 0) if final else 0
