@@ -107,7 +107,7 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
             reason(trial),
         )
     console.print(table)
-    if len(result.settings.objectives) > 1:
+    if len(result.settings.objectives) > 1 and result.front:
         front = ", ".join(str(candidate.trial.id) for candidate in result.front)
         console.print(f"Front, the trials that none beats in all objectives: {front}", highlight=False, soft_wrap=True)
     for reason_text, count in Counter(trial.reason for trial in result.trials if trial.status == "failed").most_common(
