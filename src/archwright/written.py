@@ -6,7 +6,7 @@ import ast
 import re
 from typing import Any
 
-_WORDS = {"true": True, "True": True, "false": False, "False": False, "none": None, "None": None}
+_WORDS = {"true": True, "false": False}
 
 
 def named(text: str) -> tuple[str, dict[str, Any]]:

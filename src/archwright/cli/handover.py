@@ -106,7 +106,11 @@ def _say_interrupted(result: Result, console: Console, *, as_json: bool) -> None
     if as_json:
         print(json.dumps({"run": result.name, "event": "interrupted", "finished": finished}), flush=True)
         return
-    console.print(f"Interrupted after {finished} finished trials; all of them are kept.", highlight=False)
+    console.print(
+        f"Interrupted after {finished} finished trials, which are kept; trainings that ran go on from the end of an epoch.",
+        highlight=False,
+        soft_wrap=True,
+    )
     if best is not None:
         console.print(f"Best so far: {describe(best, result.settings)}", highlight=False, soft_wrap=True)
     if not result.tests:
