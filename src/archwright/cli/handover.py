@@ -107,7 +107,7 @@ def _say_interrupted(result: Result, console: Console, *, as_json: bool) -> None
         print(json.dumps({"run": result.name, "event": "interrupted", "finished": finished}), flush=True)
         return
     console.print(
-        f"Interrupted after {finished} finished trials, which are kept; trainings that ran go on from the end of an epoch.",
+        f"Interrupted after {finished} finished trials, which are kept. What still ran is taken up again on resume.",
         highlight=False,
         soft_wrap=True,
     )
