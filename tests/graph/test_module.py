@@ -8,10 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from archwright.errors import GraphError
 from archwright.graph import GraphBuilder
-from archwright.graph.module import build, seeded
+from archwright.graph.module import build, calibrate, seeded
 from archwright.problem import Signature
 
 
@@ -120,3 +121,30 @@ def test_the_number_of_inputs_is_checked() -> None:
     module = build(builder.finish([builder.add("linear", [builder.add("flatten", [builder.input()])], width=2)]), 0)
     with pytest.raises(GraphError, match="Got 2 inputs; expected 1"):
         module(torch.ones(1, 3, 4, 4), torch.ones(1, 3, 4, 4))
+
+
+class Centred(nn.Module):
+    """Subtracts the mean of what it was calibrated with."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(features))
+
+    def calibrate(self, x: torch.Tensor) -> None:
+        self.mean.copy_(x.mean(0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - self.mean
+
+
+def test_calibrated_blocks_see_what_they_get() -> None:
+    module = nn.Sequential(Centred(3), nn.Flatten(), Centred(3), nn.Dropout())
+    x = torch.rand(50, 3) + 5.0
+    calibrate(module, x)
+    assert module.training
+    torch.testing.assert_close(module[0].mean, x.mean(0))
+    torch.testing.assert_close(module[2].mean, torch.zeros(3), atol=1e-5, rtol=0)
+    module.eval()
+    before = module[0].mean.clone()
+    module(x + 1)
+    assert torch.equal(module[0].mean, before)  # only once

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -143,3 +144,41 @@ def test_filling_with_its_own_choices_gives_an_architecture_back(seed):
 def test_filling_with_an_option_that_there_is_not_is_an_error():
     with pytest.raises(ArchitectureError, match="got option 99"):
         get_space("mlp").fill(lambda address, options: 99)
+
+
+def test_weights_say_how_likely_options_are_drawn() -> None:
+    width = choice(8, 16, 32, weights=(1, 2, 7))
+    space = Space(chain(op("dense", width=width), repeat(op("relu"), integer(1, 2, weights=(9, 1)))))
+    rng = np.random.default_rng(0)
+    drawn = [space.describe(space.sample(rng)) for _ in range(4000)]
+    share = {label: np.mean([dict(made)["dense.width"] == label for made in drawn]) for label in ("8", "16", "32")}
+    assert share == pytest.approx({"8": 0.1, "16": 0.2, "32": 0.7}, abs=0.03)
+    assert np.mean([dict(made)["repeat.times"] == "1" for made in drawn]) == pytest.approx(0.9, abs=0.03)
+    uniform = [dict(space.describe(space.sample(rng, uniform=True)))["dense.width"] for _ in range(3000)]
+    assert np.mean([label == "32" for label in uniform]) == pytest.approx(1 / 3, abs=0.05)
+    assert [info.weights for info in space.choices()] == [(1.0, 2.0, 7.0), (9.0, 1.0)]
+
+
+def test_a_mutation_goes_by_the_weights_of_the_other_options() -> None:
+    space = Space(op("dense", width=choice(8, 16, 32, weights=(1, 9, 90))))
+    rng = np.random.default_rng(0)
+    mutants = [space.mutate(space.at(2), rng).choices[0][1] for _ in range(2000)]
+    assert 2 not in mutants
+    assert np.mean(np.array(mutants) == 1) == pytest.approx(0.9, abs=0.03)
+
+
+@pytest.mark.parametrize("weights", [(1,), (1, 2, 3), (1, 0), (1, -1), (1, float("inf")), ("a", "b"), (True, 1)])
+def test_weights_that_are_none_are_refused(weights: tuple[object, ...]) -> None:
+    with pytest.raises(SpaceError, match="one positive number for each of the 2 options"):
+        choice(8, 16, weights=weights)  # type: ignore[arg-type]
+
+
+def test_references_are_architectures_of_the_space() -> None:
+    body = op("dense", width=choice(8, 16))
+    space = Space(body, "tiny", {"wide": {"width": "16"}, "narrow": Architecture((("width", 0),))})
+    assert space.references == {"wide": space.at(1), "narrow": space.at(0)}
+    read = Space.from_json(space.to_json())
+    assert (read, read.references) == (space, space.references)
+    assert pickle.loads(pickle.dumps(space)).references == space.references
+    with pytest.raises(ArchitectureError, match="The reference 'huge' is not of the space.*expected 0 to 1"):
+        Space(body, "tiny", {"huge": {"width": "64"}})

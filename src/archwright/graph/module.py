@@ -76,6 +76,30 @@ class Network(nn.Module):
         return results[0] if len(results) == 1 else results
 
 
+def calibrate(module: nn.Module, *inputs: Tensor) -> None:
+    """Let blocks whose constants come from the data see what they get: whitening filters, bins of a feature.
+
+    Such a block has a method ``calibrate(x)``, called once with its inputs for some training rows, before the
+    first step. Blocks that come later see the outputs of those that were calibrated before.
+
+    Args:
+        module: The network, freshly initialised; left in the mode it was in.
+        *inputs: One tensor ``(N, *shape)`` of training rows for each input.
+    """
+    found = [block for block in module.modules() if callable(getattr(block, "calibrate", None))]
+    if not found:
+        return
+    handles = [block.register_forward_pre_hook(lambda block, args: block.calibrate(*args)) for block in found]
+    training = module.training
+    try:
+        with torch.no_grad():
+            module.eval()(*inputs)
+    finally:
+        module.train(training)
+        for handle in handles:
+            handle.remove()
+
+
 def build(graph: Graph, seed: int) -> Network:
     """The network with freshly initialised weights, a function of the graph and the seed.
 

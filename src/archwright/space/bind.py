@@ -36,6 +36,7 @@ from archwright.space.expression import (
     labels,
     segments,
     values_of,
+    weights_of,
 )
 
 _TOKENS: Final = count(1)
@@ -49,7 +50,13 @@ class Binder:
         self._addresses: set[str] = set()
         self._tokens: dict[Expression, int] = {}
 
-    def pick(self, address: str, names: tuple[str, ...], options: tuple[Plan, ...]) -> Plan:
+    def pick(
+        self,
+        address: str,
+        names: tuple[str, ...],
+        options: tuple[Plan, ...],
+        weights: tuple[float, ...] | None = None,
+    ) -> Plan:
         """A decision among options; none is needed where there is one only."""
         if len(names) == 1:
             return options[0]
@@ -58,24 +65,25 @@ class Binder:
                 f"Two choices have the address {address!r}. Give one of the expressions there another name."
             )
         self._addresses.add(address)
-        return (Pick(address, names, options),)
+        return (Pick(address, names, options, weights),)
 
     def value(self, value: Any, path: str, key: str) -> BoundValue:
         """An attribute value: constant, chosen, or chosen in one place for many."""
         if isinstance(value, Shared):
             assert value.name is not None
             if value.name not in self._shared:
-                inner = self._decided(values_of(value), value.name)
+                inner = self._decided(value, value.name)
                 plan: Plan = (Once(value.name, inner.plan),) if inner.plan else ()
                 self._shared[value.name] = BoundValue(plan, inner.address, inner.values)
             found: BoundValue = self._shared[value.name]
             return found
         if isinstance(value, Choice):
-            return self._decided(values_of(value), join(path, value.name or key))
+            return self._decided(value, join(path, value.name or key))
         return BoundValue((), None, (value,))
 
-    def _decided(self, options: tuple[Any, ...], address: str) -> BoundValue:
-        plan = self.pick(address, labels(options), ((),) * len(options))
+    def _decided(self, value: Choice | Shared, address: str) -> BoundValue:
+        options = values_of(value)
+        plan = self.pick(address, labels(options), ((),) * len(options), weights_of(value))
         return BoundValue(plan, address if plan else None, options)
 
     def bind(self, expression: Expression, path: str) -> Bound:
@@ -115,7 +123,8 @@ class Binder:
     def _choice(self, choice: Choice, path: str) -> Bound:
         options, names = self._all(choice.options, path)
         address = path or choice.name or "choice"
-        plan = self.pick(address, labels(choice.options), tuple(option.plan for option in options))
+        plans = tuple(option.plan for option in options)
+        plan = self.pick(address, labels(choice.options), plans, choice.weights)
         return BoundChoice(plan, address if len(options) > 1 else None, labels(choice.options), names, options)
 
     def _repeat(self, repeat: Repeat, path: str) -> Bound:
@@ -127,7 +136,10 @@ class Binder:
             return BoundRepeat(joined(item.plan for item in items), BoundValue((), None, counts), names, items)
         address = join(path, repeat.times.name or "times")
         plan = self.pick(
-            address, labels(counts), tuple(joined(item.plan for item in items[:count]) for count in counts)
+            address,
+            labels(counts),
+            tuple(joined(item.plan for item in items[:count]) for count in counts),
+            repeat.times.weights,
         )
         return BoundRepeat(plan, BoundValue((), address if len(counts) > 1 else None, counts), names, items)
 

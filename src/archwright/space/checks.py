@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from archwright.errors import GraphError, SpaceError, closest
@@ -35,6 +36,19 @@ def check_shared_name(name: str) -> None:
             f"Got the name {name!r} for a shared expression; expected letters, digits, '_', '-', "
             "with '.' between parts."
         )
+
+
+def check_weights(weights: Sequence[float] | None, options: int, where: str) -> tuple[float, ...] | None:
+    """Return the weights of a choice's options, checked."""
+    if weights is None:
+        return None
+    numbers = [weight for weight in weights if isinstance(weight, int | float) and not isinstance(weight, bool)]
+    if len(numbers) < len(weights) or len(weights) != options or not all(0 < weight < math.inf for weight in numbers):
+        raise SpaceError(
+            f"{where} got weights={weights!r}; expected one positive number for each of the {options} options. "
+            "To rule an option out, leave it out."
+        )
+    return tuple(float(weight) for weight in numbers)
 
 
 def is_whole(value: Any) -> TypeGuard[int]:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from archwright.errors import GraphError, SpaceError
 from archwright.graph.ops import op_from_name, op_name
+from archwright.problem import Architecture
 from archwright.space import combinators
 from archwright.space.expression import Chain, Choice, Dag, Expression, Op, Parallel, Repeat, Shared, Symbol, Take
 
 _DAG = ("nodes", "inputs", "edges", "ops", "node", "merge", "output", "stride")
 
 
-def dumps(name: str, expression: Expression) -> str:
+def dumps(name: str, expression: Expression, references: Mapping[str, Architecture]) -> str:
     """A space as JSON text.
 
     Raises:
         SpaceError: Where a class cannot be imported by its name, because it was made inside a function.
     """
-    return json.dumps({"space": name, "expression": _encode(expression)}, ensure_ascii=False)
+    record: dict[str, Any] = {"space": name, "expression": _encode(expression)}
+    if references:
+        record["references"] = {title: architecture.choices for title, architecture in references.items()}
+    return json.dumps(record, ensure_ascii=False)
 
 
-def loads(text: str) -> tuple[str, Expression]:
-    """Name and expression from what :func:`dumps` wrote; everything is checked again. Imports the modules of users'
+def loads(text: str) -> tuple[str, Expression, dict[str, Architecture]]:
+    """Name, expression and references from what :func:`dumps` wrote; everything is checked again. Imports the modules of users'
     own classes.
 
     Raises:
@@ -31,7 +36,12 @@ def loads(text: str) -> tuple[str, Expression]:
     """
     try:
         record = json.loads(text)
-        return str(record["space"]), _decode(record["expression"])
+        name, expression = str(record["space"]), _decode(record["expression"])
+        references = {
+            title: Architecture(tuple((str(address), int(option)) for address, option in choices))
+            for title, choices in record.get("references", {}).items()
+        }
+        return name, expression, references
     except (ValueError, KeyError, TypeError, GraphError) as error:
         raise SpaceError(
             f"Cannot read a space from JSON: {type(error).__name__}: {error}. "
@@ -57,6 +67,7 @@ def _encode(value: Any) -> Any:
             record = {"op": op_name(value.op), "attributes": {key: _encode(item) for key, item in value.attributes}}
         case Choice():
             record = {"choice": [_encode(option) for option in value.options]}
+            record |= {"weights": value.weights} if value.weights is not None else {}
         case Chain():
             record = {"chain": [_encode(part) for part in value.parts]}
         case Repeat():
@@ -86,7 +97,7 @@ def _decode(record: Any) -> Any:
                 op_from_name(operation), **name, **{key: _decode(value) for key, value in attributes.items()}
             )
         case {"choice": options}:
-            return combinators.choice(*map(_decode, options), **name)
+            return combinators.choice(*map(_decode, options), weights=record.get("weights"), **name)
         case {"chain": parts}:
             return combinators.chain(*map(_decode, parts), **name)
         case {"repeat": body, "times": times}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from archwright.errors import SpaceError
@@ -14,6 +15,7 @@ from archwright.space.checks import (
     check_shared,
     check_shared_name,
     check_siblings,
+    check_weights,
     is_whole,
 )
 from archwright.space.expression import (
@@ -59,13 +61,23 @@ def op(operation: str | type, /, *, name: str | None = None, **attributes: Any) 
     return made
 
 
-def choice(*options: Any, name: str | None = None) -> Choice:
+def choice(*options: Any, weights: Sequence[float] | None = None, name: str | None = None) -> Choice:
     """One of several expressions (a choice of architecture) or of several attribute values.
 
     Choices inside an option that is not taken are inactive: they are no part of the architecture.
 
+    Args:
+        *options: Expressions, or attribute values.
+        weights: How likely a random draw takes each option, up to a factor; by default all are equally likely.
+            They say what a sensible network looks like; every option stays reachable.
+        name: Its part of addresses.
+
     Raises:
-        SpaceError: Where there is no option, two are equal, or expressions and values are mixed.
+        SpaceError: If there is no option, two are equal, expressions and values are mixed, or the weights are not
+            one positive number for each option.
+
+    >>> choice(16, 32, 64, weights=(1, 2, 1)).weights
+    (1.0, 2.0, 1.0)
     """
     where = f"choice {name!r}" if name else "choice(...)"
     check_name(name, where)
@@ -85,7 +97,7 @@ def choice(*options: Any, name: str | None = None) -> Choice:
     if len(distinct) < len(options):
         twice = next(option for option in options if options.count(option) > 1)
         raise SpaceError(f"{where} has the option {twice!r} twice; expected distinct options.")
-    made = Choice(tuple(options), name=name)
+    made = Choice(tuple(options), check_weights(weights, len(options), where), name=name)
     check_siblings(made.children, where)
     if len(set(labels(made.options))) < len(options):
         raise SpaceError(f"{where} has options that read the same: {', '.join(labels(made.options))}. Give them names.")
@@ -93,8 +105,8 @@ def choice(*options: Any, name: str | None = None) -> Choice:
     return made
 
 
-def integer(low: int, high: int, *, name: str | None = None) -> Choice:
-    """A choice of the whole numbers from `low` to `high`, both included.
+def integer(low: int, high: int, *, weights: Sequence[float] | None = None, name: str | None = None) -> Choice:
+    """A choice of the whole numbers from `low` to `high`, both included; `weights` as for :func:`choice`.
 
     >>> integer(2, 4).options
     (2, 3, 4)
@@ -102,7 +114,7 @@ def integer(low: int, high: int, *, name: str | None = None) -> Choice:
     where = f"integer({low!r}, {high!r})"
     if not (is_whole(low) and is_whole(high)) or low > high:
         raise SpaceError(f"{where}: expected two whole numbers, the first not above the second.")
-    return choice(*range(low, high + 1), name=name)
+    return choice(*range(low, high + 1), weights=weights, name=name)
 
 
 def chain(*parts: Expression, name: str | None = None) -> Chain:

@@ -7,9 +7,11 @@ only.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -20,16 +22,33 @@ class Pick:
         address: Where it is in the expression.
         labels: The options, for people.
         options: The further decisions in each option.
+        weights: How likely a draw takes each option, up to a factor; ``None`` if all are equally likely.
         entries: ``(address, index)`` for each option: what an architecture lists.
     """
 
     address: str
     labels: tuple[str, ...]
     options: tuple[Plan, ...]
+    weights: tuple[float, ...] | None = None
     entries: tuple[tuple[str, int], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "entries", tuple((self.address, index) for index in range(len(self.labels))))
+
+    def draw(self, number: float, without: int | None = None) -> int:
+        """Return the option that a number drawn uniformly from [0, 1) stands for, by the weights.
+
+        Args:
+            number: In [0, 1).
+            without: An option that is not to be taken.
+        """
+        if self.weights is None and without is None:
+            return int(number * len(self.labels))
+        left = [index for index in range(len(self.labels)) if index != without]
+        if self.weights is None:
+            return left[int(number * len(left))]
+        bounds = list(accumulate(self.weights[index] for index in left))
+        return left[min(bisect(bounds, number * bounds[-1]), len(left) - 1)]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,11 +74,13 @@ class ChoiceInfo:
         labels: The options, for people.
         conditions: When it is active: where any of these conjunctions of ``(address, options)`` holds. One that is
             empty always holds.
+        weights: How likely a draw takes each option, up to a factor; ``None`` if all are equally likely.
     """
 
     address: str
     labels: tuple[str, ...]
     conditions: tuple[Condition, ...]
+    weights: tuple[float, ...] | None = None
 
     @property
     def always(self) -> bool:

@@ -94,9 +94,15 @@ class Op(Expression):
 
 @dataclass(frozen=True)
 class Choice(Expression):
-    """One of several expressions, or one of several attribute values."""
+    """One of several expressions, or one of several attribute values.
+
+    Attributes:
+        options: What there is to choose from.
+        weights: How likely a draw takes each option, up to a factor; ``None`` if all are equally likely.
+    """
 
     options: tuple[Any, ...]
+    weights: tuple[float, ...] | None = None
 
     @property
     def children(self) -> tuple[Expression, ...]:
@@ -194,6 +200,14 @@ def values_of(expression: Expression) -> tuple[Any, ...]:
         expression = expression.body
     assert isinstance(expression, Choice)
     return expression.options
+
+
+def weights_of(expression: Expression) -> tuple[float, ...] | None:
+    """Return the weights of a choice of values (perhaps shared)."""
+    while isinstance(expression, Shared):
+        expression = expression.body
+    assert isinstance(expression, Choice)
+    return expression.weights
 
 
 def default_name(expression: Expression) -> str:

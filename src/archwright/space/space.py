@@ -27,9 +27,16 @@ class Space:
     Args:
         expression: What the networks are made of.
         name: For people.
+        references: Networks of the space that are known to be good, by name: the choices made in each, as
+            :meth:`architecture` takes them, or an architecture. The default strategy begins with them, in this
+            order, and every run trains the best of them as a control.
+
+    Attributes:
+        references: The architectures of the references, by name.
 
     Raises:
-        SpaceError: Where two choices have one address.
+        SpaceError: If two choices have one address.
+        ArchitectureError: If a reference is not of this space.
 
     >>> from archwright.space import choice, integer, op, repeat
     >>> space = Space(repeat(op("dense", width=choice(8, 16)), integer(1, 3)), "tiny")
@@ -37,16 +44,31 @@ class Space:
     14
     """
 
-    def __init__(self, expression: Expression, name: str = "space") -> None:
+    def __init__(
+        self,
+        expression: Expression,
+        name: str = "space",
+        references: Mapping[str, Architecture | Mapping[str, int | str]] | None = None,
+    ) -> None:
         check_part(expression, f"Space {name!r}")
         self.expression = expression
         self.name = name
         self._bound: Bound = Binder().bind(expression, expression.name or "")
         self._plan = self._bound.plan
         self._picks = {pick.address: pick for pick in picks(self._plan)}
+        self.references = {title: self._reference(title, made) for title, made in (references or {}).items()}
+
+    def _reference(self, title: str, made: Architecture | Mapping[str, int | str]) -> Architecture:
+        try:
+            if not isinstance(made, Architecture):
+                return self.architecture(made)
+            self.validate(made)
+        except ArchitectureError as error:
+            raise ArchitectureError(f"The reference {title!r} is not of the space. {error}") from error
+        return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.expression, self.name)
+        return type(self), (self.expression, self.name, self.references)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and (self.name, self.expression) == (other.name, other.expression)
@@ -80,20 +102,22 @@ class Space:
     @cached_property
     def _choices(self) -> tuple[ChoiceInfo, ...]:
         active = conditions(self._plan)
-        return tuple(ChoiceInfo(pick.address, pick.labels, active[pick.address]) for pick in self._picks.values())
+        return tuple(
+            ChoiceInfo(pick.address, pick.labels, active[pick.address], pick.weights) for pick in self._picks.values()
+        )
 
     def sample(self, rng: np.random.Generator, uniform: bool = False) -> Architecture:
-        """Draws an architecture.
+        """Draws an architecture, choice by choice, by the weights of the options.
 
         Args:
             rng: Source of randomness.
-            uniform: Draw uniformly over architectures (by exact counting) and not choice by choice, which favours
-                those with few choices.
+            uniform: Draw uniformly over architectures instead (by exact counting), whatever the weights.
+                Choice by choice favours architectures with few choices.
         """
         if uniform:
             return Architecture(tuple(self._counter.draw(rng)))
         random = rng.random
-        return Architecture(tuple(walk(self._plan, lambda pick: int(random() * len(pick.labels)))))
+        return Architecture(tuple(walk(self._plan, lambda pick: pick.draw(random()))))
 
     def fill(self, pick: Callable[[str, int], int]) -> Architecture:
         """The architecture for which ``pick(address, options)`` makes every active choice, asked in order.
@@ -187,8 +211,8 @@ class Space:
             raise SpaceError(f"Space {self.name!r} has a single architecture; there is nothing to mutate.")
         random = rng.random
         address, old = architecture.choices[int(random() * len(architecture.choices))]
-        new = int(random() * (len(self._picks[address].labels) - 1))
-        return self._changed(architecture, address, new + (new >= old), lambda pick: int(random() * len(pick.labels)))
+        new = self._picks[address].draw(random(), without=old)
+        return self._changed(architecture, address, new, lambda pick: pick.draw(random()))
 
     def _changed(
         self, architecture: Architecture, address: str, option: int, draw: Callable[[Pick], int]
@@ -305,7 +329,7 @@ class Space:
 
     def to_json(self) -> str:
         """The space as JSON."""
-        return codec.dumps(self.name, self.expression)
+        return codec.dumps(self.name, self.expression, self.references)
 
     @classmethod
     def from_json(cls, text: str) -> Space:
@@ -314,5 +338,5 @@ class Space:
         Raises:
             SpaceError: Where the text is no space.
         """
-        name, expression = codec.loads(text)
-        return cls(expression, name)
+        name, expression, references = codec.loads(text)
+        return cls(expression, name, references)

@@ -98,9 +98,9 @@ def _call(value: Expression) -> tuple[str, list[tuple[str, Any]]]:
         case Op():
             function, arguments = "op", [("", value.op), *((f"{key}=", item) for key, item in value.attributes)]
         case Choice(options=options) if _is_range(options):
-            function, arguments = "integer", [("", options[0]), ("", options[-1])]
+            function, arguments = "integer", [("", options[0]), ("", options[-1]), *_weights(value)]
         case Choice():
-            function, arguments = "choice", [("", option) for option in value.options]
+            function, arguments = "choice", [*(("", option) for option in value.options), *_weights(value)]
         case Chain():
             function, arguments = "chain", [("", part) for part in value.parts]
         case Repeat():
@@ -114,6 +114,12 @@ def _call(value: Expression) -> tuple[str, list[tuple[str, Any]]]:
             assert isinstance(value, Take), value
             function, arguments = "take", [("", value.index)]
     return function, arguments + ([("name=", value.name)] if value.name is not None else [])
+
+
+def _weights(value: Choice) -> list[tuple[str, Any]]:
+    if value.weights is None:
+        return []
+    return [("weights=", tuple(int(weight) if weight.is_integer() else weight for weight in value.weights))]
 
 
 def _changed(value: Dag) -> list[tuple[str, Any]]:
