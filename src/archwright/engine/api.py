@@ -11,6 +11,7 @@ import msgspec
 
 from archwright.engine import one_shot, setup
 from archwright.engine.clock import Clock
+from archwright.engine.plan import Plan, make_ending, make_plan, shared_plan, timetable, trained_controls
 from archwright.engine.progress import observer
 from archwright.engine.result import Result, load_run_task, problem_of
 from archwright.engine.session import run_session
@@ -18,8 +19,9 @@ from archwright.engine.settings import Settings, versions
 from archwright.engine.store import Store
 from archwright.errors import ArchwrightError, BudgetError, DataError, LedgerError
 from archwright.executors import refuse_in_worker
-from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Signature, Space
+from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Problem, Signature, Space
 from archwright.strategies import get_strategy
+from archwright.strategies.race import Terms
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -99,32 +101,33 @@ def search(
     chosen_space = setup.resolve_space(space, task)
     goals = setup.resolve_objectives(objectives, task, measured, latency is not None)
     bounds = setup.resolve_constraints(constraints, task, measured, latency is not None)
-    get_strategy(strategy, **(options or {}))
+    chosen_strategy = get_strategy(strategy, **(options or {}))
     default = 1 if own else setup.default_workers()
     parallel = setup.resolve_workers(default if workers is None else workers)
     notes: dict[str, Any] = {"baseline": baseline}
     if latency is not None:
         notes["latency"] = setup.resolve_latency(latency, chosen_space, setup.signature_of(task, signature))
     place = Store(store)
-    plan: dict[str, Any] = {}
+    division = Plan(fidelity or Fidelity(), fidelity or Fidelity())
     if not own and task is not None:
-        found, plan = setup.choose_fidelity(chosen_space, task, limit, parallel, seed, bounds)
-        fidelity = fidelity or found
-    fidelity = fidelity or Fidelity()
-    final = setup.final_fidelity(task, fidelity, limit) if task is not None else fidelity
+        asked = Problem(chosen_space, task.signature, goals, bounds, limit, seed, workers=parallel, settings=notes)
+        races = trains and getattr(chosen_strategy, "races", False)
+        division = make_plan(asked, task, clock.spent, after, fidelity, races)
+    final = division.final
     if trains:
-        notes |= plan
+        fidelity = division.fidelity
+        notes |= division.notes
     else:
-        full, fidelity = fidelity, Fidelity()
+        fidelity = Fidelity()
         notes["trains"] = False
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
-        ending = setup.ending(task, final, after, baseline, limit, parallel)
-        notes |= setup.timetable(limit.seconds, clock.spent, plan, ending, parallel)
+        ending = make_ending(task, final, after, trained_controls(baseline, notes), limit, parallel)
+        notes |= timetable(limit.seconds, clock.spent, division.notes, ending, parallel)
     if task is not None and getattr(about, "shares", False):
         fidelity = one_shot.SHARED
-        shared = setup.shared_plan(chosen_space, task, about, full, plan | notes, parallel, seed)
-        notes["one_shot"] = shared
+        planned = division.notes | notes
+        notes["one_shot"] = shared_plan(chosen_space, task, about, division.fidelity, planned, parallel, seed)
     settings = Settings(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
         target=target,
@@ -213,6 +216,10 @@ def _changes(settings: Settings, budget: str | float | Budget | None, workers: i
         if limit.seconds is not None and before is not None and "search_seconds" in settings.notes:
             notes = {**settings.notes}
             notes["search_seconds"] += limit.seconds - before
+            if "race" in notes:
+                terms = msgspec.convert(notes["race"], Terms).with_seconds(limit.seconds - before)
+                notes["race"], changes["fidelity"] = msgspec.to_builtins(terms), Fidelity(terms.epochs)
+                changes["final"] = Fidelity(max(terms.epochs, settings.final.epochs))
             if "final" in notes:
                 notes["final"] = {**notes["final"], "seconds": notes["final"]["seconds"] * limit.seconds / before}
             if "one_shot" in notes:

@@ -37,7 +37,7 @@ from archwright.problem import (
     trial_seed,
 )
 from archwright.strategies import Random
-from archwright.strategies.prospect import with_prospect
+from archwright.strategies.extrapolation import with_expected_score
 
 MAX_FAILURES = 20
 """Failures from the start without a single success, after which the search gives up and says why."""
@@ -193,6 +193,12 @@ class Loop:
         best = [row for name, row in self._best.items() if who in (None, name)]
         return max(best, key=lambda row: row[0])[1] if best else None
 
+    def favourite(self) -> Trial | None:
+        """Return the trial that the strategy would answer with; ``None`` if it leaves that to the scores."""
+        answer = getattr(self.strategy, "answer", None)
+        number = answer(self._state, self.problem) if answer else None
+        return None if number is None else self.trials[number]
+
     @property
     def spent(self) -> dict[str, float]:
         """Seconds, trained trials and epochs (over all the training data) spent on searching."""
@@ -250,18 +256,19 @@ class Loop:
         rng = np.random.default_rng([self.problem.seed, number])
         if self._course is not None:
             return self._course.propose(self, rng, lambda: self._asked(rng))
-        spent = self._accounts.costs["search"] + self._accounts.costs[BASELINE]
-        if (
-            self.baseline > 0
-            and spent > 0
-            and self._accounts.costs[BASELINE] < self.baseline * spent
-            and self._repeats == 0
-        ):
+        if self.baseline > 0 and self._repeats == 0:
             trained = self._highest(self._state, self.problem) if self._highest else self.problem.fidelity
-            drawn = self._random.ask(self._random_state, self.problem, rng) if trained is not None else None
-            if drawn is not None:
+            if trained is not None and self._control_is_due(trained):
+                drawn = self._random.ask(self._random_state, self.problem, rng)
                 return Proposal(drawn.architecture, trained, why={"by": BASELINE})
         return self._asked(rng)
+
+    def _control_is_due(self, trained: Fidelity) -> bool:
+        """Whether the control has less than its share; in a race, of which a trial is a good part, even with one more."""
+        control = self._accounts.costs[BASELINE]
+        spent = self._accounts.costs["search"] + control
+        more = trained.cost if "race" in self.problem.settings else 0.0
+        return spent > 0 and control + more < self.baseline * (spent + more) + (more > 0) * 1e-9
 
     def _asked(self, rng: np.random.Generator) -> Proposal | None:
         """What the strategy proposes."""
@@ -393,7 +400,7 @@ class Loop:
         key = rank(trial, self.problem) if trial.done and who not in OWN else None
         if key is not None and (arm(trial) not in self._best or key > self._best[arm(trial)][0]):
             self._best[arm(trial)] = (key, trial)
-        likely = rank(with_prospect(self.problem, trial), self.problem) if key is not None else None
+        likely = rank(with_expected_score(self.problem, trial), self.problem) if key is not None else None
         if likely is not None and (self._likely is None or likely > self._likely[0]):
             self._likely = (likely, trial)
         if who == "search" or (who == SUPERNET and getattr(self.strategy, "picker", None)):
