@@ -39,6 +39,11 @@ def global_avg_pool(x: Tensor) -> Tensor:
     return x.mean((2, 3))
 
 
+def global_max_pool(x: Tensor) -> Tensor:
+    """The maximum over the map."""
+    return x.amax((2, 3))
+
+
 def pad_to(x: Tensor, height: int, width: int) -> Tensor:
     """Zero-pads the map to (height, width), centred."""
     rows, columns = height - x.shape[2], width - x.shape[3]
