@@ -68,11 +68,16 @@ def positions(count: int, height: int, width: int, flip: bool, crop: int, genera
     rows, columns = torch.arange(height).view(1, -1), torch.arange(width).view(1, -1)
     if crop:
         shift = torch.randint(-crop, crop + 1, (2, count, 1), generator=generator)
-        rows, columns = (rows + shift[0]).clamp_(0, height - 1), (columns + shift[1]).clamp_(0, width - 1)
+        rows, columns = _reflected(rows + shift[0], height), _reflected(columns + shift[1], width)
     if flip:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, width - 1 - columns, columns)
     return ((rows * width).unsqueeze(2) + columns.unsqueeze(1)).expand(count, height, width)
+
+
+def _reflected(places: Tensor, size: int) -> Tensor:
+    """Places along a side, those beyond its ends mirrored at them."""
+    return (size - 1 - (size - 1 - places.abs()).abs()).clamp_(0, size - 1)
 
 
 def holes(count: int, height: int, width: int, side: int, generator: torch.Generator) -> Tensor:
