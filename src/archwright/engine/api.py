@@ -16,11 +16,13 @@ from archwright.engine.progress import observer
 from archwright.engine.result import Result, load_run_task, problem_of
 from archwright.engine.session import run_session
 from archwright.engine.settings import Settings, versions
+from archwright.engine.start import read_starts
 from archwright.engine.store import Store
 from archwright.errors import ArchwrightError, BudgetError, DataError, LedgerError
 from archwright.executors import refuse_in_worker
 from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Problem, Signature, Space
 from archwright.strategies import get_strategy
+from archwright.strategies.opening import Start
 from archwright.strategies.race import Terms
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def search(
     strategy: str = "auto",
     options: dict[str, Any] | None = None,
     evaluator: str | Evaluator | Callable[..., Any] | None = None,
+    start: Any = (),
     target: str | None = None,
     kind: str | None = None,
     image_size: int | None = None,
@@ -61,6 +64,8 @@ def search(
         options: Options of the strategy.
         evaluator: A name from ``archwright evaluators`` (``"zero-cost:synflow"``), or your own function ``(proposal, problem, seed)`` that yields or returns
             measurements; default: ``"train"``.
+        start: What is tried first, one or a list: the name of a reference of the space, ``"RUN:17"`` for a trial of a
+            run, the path of a JSON file of choices or of the ``card.json`` of an export, an architecture, or a mapping.
         target: The target column of a table.
         kind: ``"classification"`` or ``"regression"``; default: found out from the target.
         image_size: Pixels of the images' long side; default: their own, at most 64.
@@ -109,6 +114,11 @@ def search(
         notes["latency"] = setup.resolve_latency(latency, chosen_space, setup.signature_of(task, signature))
     place = Store(store)
     division = Plan(fidelity or Fidelity(), fidelity or Fidelity())
+    starts: tuple[Start, ...] = ()
+    if start:
+        setup.check_startable(about)
+        signed = setup.signature_of(task, signature)
+        starts = read_starts(start, Problem(chosen_space, signed, goals, bounds, settings=notes), place)
     if not own and task is not None:
         asked = Problem(chosen_space, task.signature, goals, bounds, limit, seed, workers=parallel, settings=notes)
         races = trains and getattr(chosen_strategy, "races", False)
@@ -141,6 +151,7 @@ def search(
         options=options or {},
         evaluator=evaluator_name,
         own=own,
+        starts=starts,
         objectives=goals,
         constraints=bounds,
         budget=limit,

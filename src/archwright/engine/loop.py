@@ -38,6 +38,7 @@ from archwright.problem import (
 )
 from archwright.strategies import Random
 from archwright.strategies.extrapolation import with_expected_score
+from archwright.strategies.opening import Start, opening
 
 MAX_FAILURES = 20
 """Failures from the start without a single success, after which the search gives up and says why."""
@@ -61,6 +62,7 @@ class Loop:
         artifacts: Weights of the run; a trial whose checkpoint is gone is trained from the start. Default: all count as there.
         course: What is proposed when, in a search with shared weights; default: what the strategy proposes.
         inherits: Whether proposals say what their evaluation may inherit from their parents'.
+        starts: What is tried before the strategy is asked, in this order.
         pace: How fast a trial's network would train, where trials are not trainings; default: as the trial showed.
         observe: Called after every event and while waiting.
 
@@ -86,16 +88,12 @@ class Loop:
         artifacts: Artifacts | None = None,
         course: Course | None = None,
         inherits: bool = False,
+        starts: Iterable[Start] = (),
         pace: Callable[[Trial], Pace] | None = None,
         observe: Callable[[Loop], None] = lambda loop: None,
     ) -> None:
-        self.problem, self.strategy, self.executor, self.session, self.clock = (
-            problem,
-            strategy,
-            executor,
-            session,
-            clock,
-        )
+        self.problem, self.strategy, self.executor = problem, strategy, executor
+        self.session, self.clock = session, clock
         self.baseline, self.ending, self._reuse = baseline, ending, reuse
         self.observe, self._inherits, self._pace = observe, inherits, pace
         self.interim = Interim(artifacts)
@@ -105,19 +103,18 @@ class Loop:
         self._state = strategy.init(problem)
         self._hopeless, self._highest = getattr(strategy, "stop", None), getattr(strategy, "highest", None)
         self._stopping: set[int] = set()
-        self._random = Random()
-        self._random_state = self._random.init(problem)
+        self._random, self._random_state = Random(), Random().init(problem)
         self._known: dict[tuple[str, Fidelity], int] = {}
         self._waiting: dict[int, list[int]] = {}
         self._backlog: list[int] = []
         self._before: dict[int, float] = {}
-        self._repeats = 0
         self._for: dict[Purpose, list[int]] = defaultdict(list)
-        self.candidates = 0
+        self.candidates = self._repeats = 0
         self._accounts = Accounts(problem, self.trials, trains=pace is None)
         self._failures: list[str] = []
         self._best: dict[str, tuple[tuple[float, ...], Trial]] = {}
         self._likely: tuple[tuple[float, ...], Trial] | None = None
+        self._opening = list(opening(strategy, problem, starts))
         for event in events:
             self._fold(event)
 
@@ -253,6 +250,8 @@ class Loop:
         return None
 
     def _propose(self, number: int) -> Proposal | None:
+        if self._opening:
+            return self._opening[0]
         rng = np.random.default_rng([self.problem.seed, number])
         if self._course is not None:
             return self._course.propose(self, rng, lambda: self._asked(rng))
@@ -380,6 +379,7 @@ class Loop:
         who = purpose(trial)
         if event.kind == "started":
             self._for[who].append(trial.id)
+            self._opening = [one for one in self._opening if one.architecture != trial.proposal.architecture]
             self.candidates += who == "search"
             new = (
                 who not in OWN and trial.fingerprint and self._known.setdefault(self._key(trial), trial.id) == trial.id

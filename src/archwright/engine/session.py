@@ -82,6 +82,7 @@ def run_session(
             artifacts=place.artifacts(name),
             course=_course(settings, place.artifacts(name)),
             inherits=getattr(evaluator, "inherits", False),
+            starts=settings.starts,
             pace=None if own or task is None or getattr(evaluator, "trains", True) else timed(problem, task),
             observe=watch.update,
         )

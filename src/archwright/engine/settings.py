@@ -13,6 +13,7 @@ import msgspec
 from archwright import __version__
 from archwright.ledger import Event
 from archwright.problem import Budget, Constraint, Fidelity, Objective, Signature
+from archwright.strategies.opening import Start
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         strategy: Name and options.
         evaluator: Name of the evaluator, or of the user's own function.
         own: Whether it is the user's own function, which must be passed again to go on.
+        starts: What is tried before the strategy is asked.
         objectives: What matters, the most important first.
         constraints: Bounds.
         budget: What may be spent, all sessions together.
@@ -57,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     evaluator: str = "train"
     own: bool = False
+    starts: tuple[Start, ...] = ()
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
     budget: Budget

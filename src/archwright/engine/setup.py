@@ -193,6 +193,19 @@ def check_pairing(strategy: str, options: dict[str, Any], evaluator: Any) -> Any
     return evaluator
 
 
+def check_startable(evaluator: Any) -> None:
+    """Refuses given starts if networks are proposed by those who train shared weights.
+
+    Raises:
+        StrategyError: If the evaluator shares weights.
+    """
+    if getattr(evaluator, "shares", False):
+        raise StrategyError(
+            "Got a start for a search with shared weights, which has none: its networks are paths of one supernet. "
+            "Leave the start out, or search with the evaluator 'train' and a strategy such as 'evolution'."
+        )
+
+
 def signature_of(task: Task | None, signature: Signature | None) -> Signature:
     """The signature of the task, or the one the user gave, or that of a small image."""
     if task is not None:
