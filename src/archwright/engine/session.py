@@ -12,6 +12,7 @@ from archwright.engine.clock import Clock
 from archwright.engine.loop import Loop
 from archwright.engine.one_shot import Course, plan_of
 from archwright.engine.progress import observer
+from archwright.engine.ranking import KEPT
 from archwright.engine.result import Result
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
@@ -25,9 +26,6 @@ from archwright.strategies import get_strategy
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
-
-KEPT = 10
-"""Trials of the highest fidelity whose weights are kept after a search."""
 
 
 def run_session(
@@ -95,7 +93,7 @@ def run_session(
                     from archwright.engine.final import conclude
 
                     watch.phase("training the finalists on train and validation data")
-                    conclude(loop, task, place.artifacts(name))
+                    conclude(loop, task, place.artifacts(name), settings.ensemble)
                 session.append("ended", None, {"why": why})
             except StrategyError as error:
                 session.append("ended", None, {"why": str(error)})
