@@ -108,9 +108,7 @@ def search(
     ] = None,
     ensemble: Annotated[
         int,
-        typer.Option(
-            help="Networks that the answer may be made of; several are averaged if that scores better, and exported as one."
-        ),
+        typer.Option(help="Networks that the answer may be made of; several are averaged and exported as one."),
     ] = 1,
     workers: Annotated[
         int | None, typer.Option(help="Trials at once. Default: one for each core.", show_default=False)

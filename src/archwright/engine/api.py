@@ -77,8 +77,8 @@ def search(
         store: Folder of the runs; default ``$ARCHWRIGHT_RUNS`` or ``archwright-runs``.
         progress: ``"auto"`` (live in terminals and notebooks, else lines), ``"live"``, ``"plain"``, ``"json"`` or ``"none"``.
         after: Seconds of a time budget to leave for what you do with the result, a tenth of it at most; the command line exports in them.
-        ensemble: Networks that the answer may be made of, repetitions counted: several are averaged if that
-            scores better on the validation rows, and are exported as one. 1 for a single network.
+        ensemble: Networks that the answer may be made of, repetitions counted; 1 for one network.
+            Several are averaged if that scores better on the validation rows, and exported as one.
 
     Returns:
         The result; ``result.best`` is the chosen network.

@@ -46,7 +46,10 @@ Score = Callable[["NDArray[np.float32]"], float]
 
 
 def check_size(
-    size: int, task: Task | None, trains: bool, objectives: tuple[Objective, ...]
+    size: int,
+    task: Task | None,
+    trains: bool,
+    objectives: tuple[Objective, ...],
 ) -> None:
     """Refuse an ensemble that no search could end with.
 
@@ -105,12 +108,11 @@ def greedy(
     total = predictions[first]
     best, chosen = alone[first], dict(counts)
     while counts.total() < size and not late():
-        among = [
-            number for number in alone if number in counts or allowed(frozenset({*counts, number}))
-        ]
+        count = np.float32(counts.total() + 1)
         added = {
-            number: score((total + predictions[number]) / np.float32(counts.total() + 1))
-            for number in among
+            number: score((total + row) / count)
+            for number, row in predictions.items()
+            if number in counts or allowed(frozenset({*counts, number}))
         }
         taken = max(added, key=lambda one: (added[one], one in counts, alone[one], -one))
         counts[taken] += 1
@@ -153,9 +155,7 @@ class Selection:
     @property
     def _made(self) -> Ensemble:
         numbers = tuple(trial.id for trial in self.trials)
-        return Ensemble(
-            trials=numbers, weights=self.weights, logits=self.logits, valid=self.single
-        )
+        return Ensemble(trials=numbers, weights=self.weights, logits=self.logits, valid=self.single)
 
     def answer(
         self,
@@ -251,9 +251,9 @@ class Selection:
         if better:
             return None
         return (
-            f"The {self._made} scored {metric} {show(metric, self.valid[metric])} on the validation "
-            f"rows, but trial {winner.id} was trained further for the answer and is expected to be "
-            "better alone."
+            f"The {self._made} scored {metric} {show(metric, self.valid[metric])} on the "
+            f"validation rows, but trial {winner.id} was trained again for the answer, on "
+            "validation rows too, and is expected to be better alone."
         )
 
 
@@ -316,16 +316,23 @@ def select(loop: Loop, task: Task, artifacts: Artifacts, size: int) -> Selection
 
 
 def graph_of(
-    problem: Problem, architectures: Sequence[Architecture], weights: Sequence[float], logits: bool
+    problem: Problem,
+    architectures: Sequence[Architecture],
+    weights: Sequence[float],
+    logits: bool,
 ) -> Graph:
     """Return an ensemble of architectures as one network."""
     return ensemble([_graph(problem, one) for one in architectures], weights, logits=logits)
 
 
-def costs_of(problem: Problem, architectures: Iterable[Architecture], whole: Graph) -> dict[str, float]:
+def costs_of(
+    problem: Problem,
+    architectures: Iterable[Architecture],
+    whole: Graph,
+) -> dict[str, float]:
     """Return the costs of an ensemble.
 
-    With a latency table, the latency is the sum over the members; averaging takes no time to speak of.
+    With a latency table, the latency is the sum over the members; averaging is not counted.
     """
     found = whole.cost.as_dict()
     if problem.settings.get("latency"):
@@ -339,7 +346,8 @@ def _feasible(problem: Problem, architectures: Sequence[Architecture], logits: b
     shares = [1 / len(architectures)] * len(architectures)
     whole = graph_of(problem, architectures, shares, logits)
     costs = costs_of(problem, architectures, whole)
-    return all(bound.holds(costs[bound.metric]) for bound in problem.constraints if bound.metric in costs)
+    bounds = [bound for bound in problem.constraints if bound.metric in costs]
+    return all(bound.holds(costs[bound.metric]) for bound in bounds)
 
 
 def _measured(task: Task, mean: NDArray[np.float32]) -> dict[str, float]:
@@ -360,7 +368,10 @@ def _score(problem: Problem, values: Mapping[str, float]) -> float:
 
 
 def _outputs(
-    graph: Graph, state: Mapping[str, Tensor], x: NDArray[Any], problem: Problem
+    graph: Graph,
+    state: Mapping[str, Tensor],
+    x: NDArray[Any],
+    problem: Problem,
 ) -> NDArray[np.float32]:
     """The outputs of a network for some rows, in full precision."""
     from archwright.evaluators import Mode, predict, using_threads

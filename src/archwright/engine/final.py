@@ -122,8 +122,8 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
         return None
     record = _record(problem, task, chosen, trained, outputs, weights, tuple(warnings), time.monotonic() - started)
     if picked is not None:
-        winner = chosen[0].id
-        record = picked.answer(record, loop, task, artifacts, trained.get(winner), outputs.get(winner))
+        again, tested = trained.get(chosen[0].id), outputs.get(chosen[0].id)
+        record = picked.answer(record, loop, task, artifacts, again, tested)
     loop.session.append("final", None, record)
     return record
 

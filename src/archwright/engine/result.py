@@ -61,8 +61,9 @@ class Candidate:
     def final(self) -> FinalRecord | None:
         """The result of the test, if this is the network that was chosen."""
         final = self._result.final
-        tested = final is not None and final.trial == self.trial.id and final.ensemble == self.ensemble
-        return final if tested else None
+        if final is None or (final.trial, final.ensemble) != (self.trial.id, self.ensemble):
+            return None
+        return final
 
     @property
     def architecture(self) -> Architecture:
@@ -85,9 +86,8 @@ class Candidate:
         """The network as a graph of operations."""
         if self.ensemble is not None:
             members = [member.architecture for member in self.members]
-            return graph_of(
-                self._result.problem, members, self.ensemble.weights, self.ensemble.logits
-            )
+            made = self.ensemble
+            return graph_of(self._result.problem, members, made.weights, made.logits)
         return self._result.problem.graph(self.architecture)  # type: ignore[return-value]
 
     @property
@@ -125,8 +125,8 @@ class Candidate:
     def why(self) -> str:
         """Where the architecture comes from, step by step, with the reason of each."""
         if self.ensemble is not None:
-            parts = [f"{str(self.ensemble).capitalize()}.", *(member.why() for member in self.members)]
-            return "\n\n".join(parts)
+            made = f"{str(self.ensemble).capitalize()}."
+            return "\n\n".join([made, *(member.why() for member in self.members)])
         return explain_why(self._result.trials, self.trial.id, self._result.problem).text()
 
     def export(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Exported:

@@ -1,4 +1,4 @@
-"""Several networks as one: side by side on the same inputs, their predictions averaged. No torch."""
+"""Several networks as one: on the same inputs, their predictions averaged. No torch."""
 
 from __future__ import annotations
 

@@ -97,8 +97,8 @@ class Ensemble(msgspec.Struct, frozen=True, kw_only=True):
 class FinalRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The chosen network, measured once on the test split. All of it is JSON.
 
-    If it is an ensemble, ``test``, ``valid``, ``cost`` and ``weights`` are those of the ensemble, and
-    ``trial`` is the best single network, which the control is compared with.
+    If it is an ensemble, ``test``, ``valid``, ``cost`` and ``weights`` are those of the ensemble,
+    and ``trial`` is the best single network, which the control is compared with.
 
     Attributes:
         trial: The trial whose architecture was chosen.

@@ -31,7 +31,7 @@ def concat(*xs: Tensor) -> Tensor:
 
 
 def ensemble_mean(*xs: Tensor, weights: tuple[float, ...], logits: bool) -> Tensor:
-    """The weighted mean of predictions; of logits, the logarithm of the mean of their probabilities."""
+    """The weighted mean of predictions; of logits, the logarithm of their mean probabilities."""
     if not logits:
         return reduce(torch.add, [weight * x for weight, x in zip(weights, xs, strict=True)])
     parts = [F.log_softmax(x, 1) + math.log(weight) for weight, x in zip(weights, xs, strict=True)]
