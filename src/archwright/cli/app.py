@@ -114,6 +114,10 @@ def search(
             show_default=False,
         ),
     ] = None,
+    ensemble: Annotated[
+        int,
+        typer.Option(help="Networks that the answer may be made of; several are averaged and exported as one."),
+    ] = 1,
     workers: Annotated[
         int | None, typer.Option(help="Trials at once. Default: one for each core.", show_default=False)
     ] = None,
@@ -149,6 +153,7 @@ def search(
         objectives=objective or None,
         constraints=constraint or (),
         latency=latency,
+        ensemble=ensemble,
         budget=budget,
         workers=workers,
         seed=seed,

@@ -78,10 +78,12 @@ def _say_result(result: Result, console: Console) -> None:
     cost = f", {final.cost.params:,} parameters" if final.cost is not None else ""
     console.print(
         f"[bold green]Test {final.metric} {show(final.metric, test.value)}[/] (95% interval {show(final.metric, test.low)} to {show(final.metric, test.high)}, "
-        f"{final.test_rows:,} rows){cost}, trial {final.trial} of {searched}",
+        f"{final.test_rows:,} rows){cost}, {final.answer} of {searched}",
         highlight=False,
         soft_wrap=True,
     )
+    if final.against_single is not None:
+        console.print(f"Ensemble: {final.against_single}.", highlight=False, soft_wrap=True)
     if final.comparison is not None:
         console.print(
             f"Control: {final.comparison.text()}; random search had {baseline_share(result.trials):.0%} of the training time.",

@@ -91,6 +91,9 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
                 highlight=False,
                 markup=False,
             )
+        if result.final.ensemble is not None:
+            against = f": {result.final.against_single}" if result.final.against_single else ""
+            console.print(f"{result.final.answer}{against}", highlight=False, soft_wrap=True)
         if result.final.comparison is not None:
             console.print(result.final.comparison.text(), highlight=False)
     wanted = [objective.metric for objective in result.settings.objectives]

@@ -11,6 +11,7 @@ import msgspec
 
 from archwright.engine import one_shot, setup
 from archwright.engine.clock import Clock
+from archwright.engine.ensemble import check_size
 from archwright.engine.plan import Plan, make_ending, make_plan, shared_plan, timetable, trained_controls
 from archwright.engine.progress import observer
 from archwright.engine.result import Result, load_run_task, problem_of
@@ -53,6 +54,7 @@ def search(
     store: str | os.PathLike[str] | None = None,
     progress: str = "auto",
     after: float = 0.0,
+    ensemble: int = 1,
 ) -> Result:
     """Searches for the best network for a data set within a budget.
 
@@ -82,6 +84,8 @@ def search(
         store: Folder of the runs; default ``$ARCHWRIGHT_RUNS`` or ``archwright-runs``.
         progress: ``"auto"`` (live in terminals and notebooks, else lines), ``"live"``, ``"plain"``, ``"json"`` or ``"none"``.
         after: Seconds of a time budget to leave for what you do with the result, a tenth of it at most; the command line exports in them.
+        ensemble: Networks that the answer may be made of, repetitions counted; 1 for one network.
+            Several are averaged if that scores better on the validation rows, and exported as one.
 
     Returns:
         The result; ``result.best`` is the chosen network.
@@ -106,6 +110,7 @@ def search(
     chosen_space = setup.resolve_space(space, task)
     goals = setup.resolve_objectives(objectives, task, measured, latency is not None)
     bounds = setup.resolve_constraints(constraints, task, measured, latency is not None)
+    check_size(ensemble, None if own else task, trains, goals)
     chosen_strategy = get_strategy(strategy, **(options or {}))
     default = 1 if own else setup.default_workers()
     parallel = setup.resolve_workers(default if workers is None else workers)
@@ -161,6 +166,7 @@ def search(
         fidelity=fidelity,
         final=final,
         after=after,
+        ensemble=ensemble,
         signature=setup.signature_of(task, signature),
         notes=notes,
         command=setup.command_line(),

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from archwright.artifacts import Artifacts
+from archwright.engine.ensemble import select
 from archwright.engine.forecast import choose
 from archwright.engine.loop import Loop
 from archwright.engine.safeguard import goes_on, harm, harmful, kept_share, supported_epochs
@@ -70,11 +71,17 @@ def _last(loop: Loop) -> int:
     return max((number for number, trial in loop.trials.items() if purpose(trial) != FINAL), default=-1)
 
 
-def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None:
+def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) -> FinalRecord | None:
     """Trains the finalists inside the budget, tests them once, and records the result.
 
     Where no time is left for training again, the weights that the search left are tested instead, and the record says so. A task
     without test rows (an estimator's ``fit``) is trained all the same and not tested.
+
+    Args:
+        loop: The search, which has ended.
+        task: The data.
+        artifacts: Where the weights are.
+        ensemble: Networks that the answer may be made of; 1 for a single network.
 
     Returns:
         The record, or ``None`` where no trial finished.
@@ -84,7 +91,8 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     if not chosen:
         return None
     problem = loop.problem
-    margin = _margin(loop, chosen, task)
+    picked = select(loop, task, artifacts, ensemble) if ensemble > 1 else None
+    margin = _margin(loop, [*chosen, *(picked.trials if picked else ())], task)
     trained = _trained(loop, chosen, margin, artifacts, len(task.valid))
     expected = _passed_over(loop, chosen[0])
     if problem.budget.seconds is not None and len(trained) > 1:
@@ -116,6 +124,9 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts) -> FinalRecord | None
     if chosen[0].id not in weights:
         return None
     record = _record(problem, task, chosen, trained, outputs, weights, tuple(warnings), time.monotonic() - started)
+    if picked is not None:
+        again, tested = trained.get(chosen[0].id), outputs.get(chosen[0].id)
+        record = picked.answer(record, loop, task, artifacts, again, tested)
     loop.session.append("final", None, record)
     return record
 

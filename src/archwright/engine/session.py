@@ -13,6 +13,7 @@ from archwright.engine.one_shot import Course, plan_of
 from archwright.engine.pace import timed
 from archwright.engine.plan import make_ending, trained_controls
 from archwright.engine.progress import observer
+from archwright.engine.ranking import KEPT
 from archwright.engine.result import Result
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
@@ -26,9 +27,6 @@ from archwright.strategies import get_strategy
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
-
-KEPT = 10
-"""Trials of the highest fidelity whose weights are kept after a search."""
 
 
 def run_session(
@@ -97,7 +95,7 @@ def run_session(
                     from archwright.engine.final import conclude
 
                     watch.phase("training the finalists on train and validation data")
-                    conclude(loop, task, place.artifacts(name))
+                    conclude(loop, task, place.artifacts(name), settings.ensemble)
                 session.append("ended", None, {"why": why})
             except StrategyError as error:
                 session.append("ended", None, {"why": str(error)})

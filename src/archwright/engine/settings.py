@@ -41,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         fidelity: The full fidelity of a trial.
         final: The fidelity of the final training; where time is limited it ends earlier if it must.
         after: Seconds of a time budget to be left for what follows the search, such as an export.
+        ensemble: Networks that the answer may be made of, repetitions counted.
         signature: Input shapes and output sizes.
         notes: What was decided before the first trial and why, such as how the fidelity follows from the measured speed.
         command: How to start this run again.
@@ -69,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fidelity: Fidelity
     final: Fidelity
     after: float = 0.0
+    ensemble: int = 1
     signature: Signature
     notes: dict[str, Any] = {}
     command: str = ""

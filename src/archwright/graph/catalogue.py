@@ -389,6 +389,14 @@ _register(
     inline=lambda names, attrs: f"torch.cat(({', '.join(names)}), 1)",
 )
 _register(
+    "ensemble_mean",
+    _FUNCTIONS + "ensemble_mean",
+    "Weighted mean of the predictions of several networks.",
+    {"weights": REQUIRED, "logits": True},
+    kind="merge",
+    arity=None,
+)
+_register(
     "zeros",
     _FUNCTIONS + "zeros",
     "Nothing but zeros.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 import torch
@@ -27,6 +28,14 @@ def mean(*xs: Tensor) -> Tensor:
 def concat(*xs: Tensor) -> Tensor:
     """Channels side by side."""
     return torch.cat(xs, 1)
+
+
+def ensemble_mean(*xs: Tensor, weights: tuple[float, ...], logits: bool) -> Tensor:
+    """The weighted mean of predictions; of logits, the logarithm of their mean probabilities."""
+    if not logits:
+        return reduce(torch.add, [weight * x for weight, x in zip(weights, xs, strict=True)])
+    parts = [F.log_softmax(x, 1) + math.log(weight) for weight, x in zip(weights, xs, strict=True)]
+    return torch.logsumexp(torch.stack(parts), 0)
 
 
 def zeros(x: Tensor, shape: tuple[int, ...]) -> Tensor:
