@@ -160,7 +160,12 @@ def simulate(
 
 
 def check_strategy(
-    strategy: Strategy, problem: Problem, evaluator: Evaluator | None = None, *, trials: int = 40
+    strategy: Strategy,
+    problem: Problem,
+    evaluator: Evaluator | None = None,
+    *,
+    trials: int = 40,
+    ends: bool = False,
 ) -> None:
     """Checks that a strategy keeps its contract, over simulated searches with one worker and with several.
 
@@ -176,6 +181,8 @@ def check_strategy(
         problem: A problem on which it can be; its budget may be small.
         evaluator: Measures proposals; without one, a toy's that fails at times. Needed unless the space is a toy.
         trials: Proposals per simulated search.
+        ends: Whether the strategy may have nothing more to propose before every architecture was, as
+            one that goes through a list.
 
     Raises:
         AssertionError: Where the contract is broken; the message says how.
@@ -190,7 +197,8 @@ def check_strategy(
             checked = _Checked(strategy, problem)
             rng = np.random.default_rng([problem.seed, number, workers])
             simulation = simulate(checked, problem, measured, trials, workers=workers, rng=rng)
-            assert len(simulation.trials) == trials or _all_proposed(problem, simulation.trials), (
+            full = len(simulation.trials) == trials or _all_proposed(problem, simulation.trials)
+            assert full or (ends and simulation.trials), (
                 f"{strategy.name} stopped after {len(simulation.trials)} of {trials} trials though none was running."
             )
             _check_folds(strategy, problem, checked, simulation.heard)
