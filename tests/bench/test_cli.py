@@ -178,7 +178,7 @@ def test_a_contest_that_was_killed_goes_on_and_tells_what_fails(contest):
         stderr=subprocess.DEVNULL,
     )
     until = time.monotonic() + 120
-    while not (os.path.exists(f"{store[1]}/bench.db") and BenchStore(store[1]).settings(suite)):
+    while not (os.path.exists(f"{store[1]}/contests") and BenchStore(store[1]).settings(suite)):
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -135,7 +135,7 @@ class Suite:
     @property
     def is_contest(self) -> bool:
         """Whether it compares whole methods and not strategies only."""
-        return all(isinstance(case, ContestCase) for case in self.cases)
+        return bool(self.cases) and all(isinstance(case, ContestCase) for case in self.cases)
 
     def case(self, name: str | None = None) -> Case:
         """A case by its name, or the first.

@@ -45,16 +45,7 @@ def plot(suite: Suite, groups: Sequence[Searches], path: str | os.PathLike[str])
     if target.suffix not in (".html", ".svg"):
         raise ArchwrightError(f"Got the file {target}; expected a name that ends in .html or .svg.")
     names = list(dict.fromkeys(strategy for searches in groups for strategy in searches.found))
-    figures = (
-        _contests(groups, names)
-        if suite.is_contest
-        else [
-            figure
-            for searches in groups
-            for report in report_names(searches.case)
-            for figure in _figures(searches, report)
-        ]
-    )
+    figures = _contests(groups, names) if suite.is_contest else _searches(groups)
     if not figures:
         raise ArchwrightError(
             f"Nothing is recorded of {suite.name!r} that has a curve{' (two budgets or more)' * suite.is_contest}. "
@@ -66,6 +57,10 @@ def plot(suite: Suite, groups: Sequence[Searches], path: str | os.PathLike[str])
     except OSError as error:
         raise ArchwrightError(f"Could not write {target}: {error.strerror or error}. Choose another place.") from error
     return target
+
+
+def _searches(groups: Sequence[Searches]) -> list[tuple[str, str]]:
+    return [figure for one in groups for report in report_names(one.case) for figure in _figures(one, report)]
 
 
 def _figures(searches: Searches, report: str) -> list[tuple[str, str]]:
