@@ -25,7 +25,7 @@ from archwright.graph.ensemble import ensemble, ensemble_state
 from archwright.problem import Architecture, Objective, Problem, Trial
 from archwright.problem.final import Ensemble, FinalRecord, Interval, show
 from archwright.problem.problem import LATENCY
-from archwright.strategies.prospect import error, prospect, scored
+from archwright.strategies.extrapolation import error, prospect, scored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

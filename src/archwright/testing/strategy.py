@@ -168,7 +168,12 @@ def simulate(
 
 
 def check_strategy(
-    strategy: Strategy, problem: Problem, evaluator: Evaluator | None = None, *, trials: int = 40
+    strategy: Strategy,
+    problem: Problem,
+    evaluator: Evaluator | None = None,
+    *,
+    trials: int = 40,
+    ends: bool = False,
 ) -> None:
     """Checks that a strategy keeps its contract, over simulated searches with one worker and with several.
 
@@ -185,6 +190,8 @@ def check_strategy(
         problem: A problem on which it can be; its budget may be small.
         evaluator: Measures proposals; without one, a toy's that fails at times. Needed unless the space is a toy.
         trials: Proposals per simulated search.
+        ends: Whether the strategy may have nothing more to propose before every architecture was, as
+            one that goes through a list.
 
     Raises:
         AssertionError: Where the contract is broken; the message says how.
@@ -202,7 +209,8 @@ def check_strategy(
             simulation = simulate(checked, problem, measured, trials, workers=workers, rng=rng, starts=starts)
             tried = [trial.proposal.architecture for trial in simulation.trials[:given]]
             assert tried == [start.architecture for start in starts], f"{strategy.name} was asked before the starts."
-            assert len(simulation.trials) == trials or _all_proposed(problem, simulation.trials), (
+            full = len(simulation.trials) == trials or _all_proposed(problem, simulation.trials)
+            assert full or (ends and simulation.trials), (
                 f"{strategy.name} stopped after {len(simulation.trials)} of {trials} trials though none was running."
             )
             _check_folds(strategy, problem, checked, simulation.heard)
