@@ -34,6 +34,17 @@ def test_overfits_a_tiny_set(net, images, mode, recipe):
     assert [report.last for report in reports] == [False] * 59 + [True]
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_of_an_ensemble_is_the_mean_of_its_members(smoothing):
+    outputs, y = torch.randn(6, 4, 5), torch.tensor([0, 1, 2, 3, 0, 1])
+    loss = engine.criterion("classification", Recipe(label_smoothing=smoothing))
+    each = torch.stack([loss(outputs[:, :, member], y) for member in range(5)])
+    torch.testing.assert_close(loss(outputs, y), each.mean())
+    values, loss = torch.randn(6), engine.criterion("regression", RECIPE)
+    each = torch.stack([(outputs[:, 0, member] - values).square().mean() for member in range(5)])
+    torch.testing.assert_close(loss(outputs[:, :1], values), each.mean())
+
+
 def test_regression_learns_a_line():
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.normal(size=(64, 3)).astype(np.float32))

@@ -75,7 +75,8 @@ def cnn_size(depth: int, widths: tuple[int, ...]) -> int:
         ("mobilenet", sum(9**depth for depth in (2, 3, 4)) ** 3),
         # three widths; 2 to 5 layers of 3 numbers of heads and 3 ratios
         ("vit", 3 * sum(9**depth for depth in (2, 3, 4, 5))),
-        ("mlp", 3 * 3 * 3 * (5 + 25 + 125 + 625 + 5 * 3)),
+        # two of: 3 embeddings in 7 settings, 2 scales; 144 settings of 4 plain or 4 x 2 residual depths; 48 transformers
+        ("mlp", 2 * 7 * 2 * 144 * (4 + 4 * 2) + 4 * 3 * 2 * 2),
         # four nodes of 4 activations that read one of 1, 2, 3 and 4 states
         ("rnn-cell", 4**4 * 2 * 3 * 4),
     ],
@@ -317,9 +318,21 @@ def test_mobilenet_refuses_what_it_cannot_build() -> None:
         get_space("mobilenet", widths=(8, 16))
 
 
+def test_networks_for_tables_know_the_columns() -> None:
+    space = get_space("mlp")
+    plain, layout = Signature(((8,),), (3,)), Signature(((8,),), (3,), columns=(1, 1, 3, 1, 2))
+    assert {"realmlp", "tabm", "resnet", "plain", "ft-transformer"} == set(space.references)
+    for name, architecture in space.references.items():
+        graph = space.graph(architecture, layout)
+        columns = {dict(node.attrs).get("columns") for _, node in graph.operations()} - {None}
+        assert columns <= {layout.columns}
+        assert (graph != space.graph(architecture, plain)) == bool(columns), name
+    assert Space.from_json(space.to_json()) == space
+
+
 def test_options_change_the_space() -> None:
     assert get_space("cnn", depth=6, widths=[(8,), (16,)]).size < get_space("cnn", depth=6).size
-    assert get_space("mlp", depth=1).size == 3 * 3 * 3 * 5
+    assert get_space("mlp", depth=1).size == 2 * 7 * 2 * 144 * 3 + 3 * 2 * 2
     assert get_space("nas-bench-201", cells=1) != get_space("nas-bench-201")
 
 

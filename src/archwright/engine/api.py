@@ -251,10 +251,15 @@ def _same_task(settings: Settings, data: Any) -> Task | None:
         return None
     if data is None:
         return load_run_task(settings)
-    task = setup.load(data, settings.target, settings.kind, settings.seed, settings.image_size)
+    task = setup.load(data, settings.target, settings.kind, settings.seed, settings.image_size, settings.scaling)
     if task is not None and task.data_hash != settings.data_hash:
         raise DataError(
             f"The data given are not those the run was started with (hash {task.data_hash[:12]}, was {settings.data_hash[:12]})."
+        )
+    if task is not None and task.signature.columns != settings.signature.columns:
+        raise DataError(
+            "The table was loaded with another scaling than that of the run. "
+            f"Load it with load_task(..., scaling={settings.scaling!r})."
         )
     return task
 

@@ -6,7 +6,7 @@ import platform
 import sys
 from collections.abc import Iterable
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -75,6 +75,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notes: dict[str, Any] = {}
     command: str = ""
     versions: dict[str, str] = {}
+
+    @property
+    def scaling(self) -> Literal["robust", "standard"]:
+        """How numbers of tables are scaled; the layout of their rows is known since they are scaled robustly."""
+        return "robust" if self.signature.columns else "standard"
 
     def as_header(self) -> dict[str, Any]:
         """The settings as JSON values."""

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 COSTS = ("params", "flops", "activation_bytes")
 
 
-def load(data: Any, target: str | None, kind: str | None, seed: int, image_size: int | None = None) -> Task | None:
+def load(
+    data: Any,
+    target: str | None,
+    kind: str | None,
+    seed: int,
+    image_size: int | None = None,
+    scaling: Literal["robust", "standard"] = "robust",
+) -> Task | None:
     """The task a user means by a data source; ``None`` for none."""
     from archwright.tasks import Task, load_task
 
@@ -33,7 +40,7 @@ def load(data: Any, target: str | None, kind: str | None, seed: int, image_size:
         if image_size is not None:
             raise DataError("Got image_size for data that are loaded already; give it to load_task.")
         return data
-    return load_task(data, target, kind=kind, seed=seed, image_size=image_size)
+    return load_task(data, target, kind=kind, seed=seed, image_size=image_size, scaling=scaling)
 
 
 def resolve_workers(workers: int) -> int:

@@ -141,10 +141,20 @@ def _predicting(state: State, valid: Tensor | None) -> float:
 
 
 def criterion(kind: str, recipe: Recipe) -> Loss:
-    """The loss of a kind of task: outputs and targets to a scalar."""
+    """The loss of a kind of task: outputs and targets to a scalar.
+
+    Outputs of an ensemble in training have the members last; the loss is the mean of theirs.
+    """
     if kind == "classification":
-        return lambda outputs, y: functional.cross_entropy(outputs, y, label_smoothing=recipe.label_smoothing)
-    return lambda outputs, y: functional.mse_loss(outputs.view_as(y), y)
+        return lambda outputs, y: functional.cross_entropy(
+            outputs, _for_members(outputs, y), label_smoothing=recipe.label_smoothing
+        )
+    return lambda outputs, y: functional.mse_loss(outputs.flatten(1), y[:, None].expand_as(outputs.flatten(1)))
+
+
+def _for_members(outputs: Tensor, y: Tensor) -> Tensor:
+    """The targets, once for each member of an ensemble."""
+    return y[:, None].expand(-1, outputs.shape[2]) if outputs.dim() == y.dim() + 2 else y
 
 
 def steps_of(rows: int, recipe: Recipe) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from archwright.graph import tabular  # noqa: F401
 from archwright.graph.ops import REQUIRED, OpSpec, register_op
 
 _IMAGE: Final = "archwright.graph.blocks.image:"
@@ -292,6 +293,14 @@ _register(
     {"width": REQUIRED, "activation": "relu", "norm": "none", "dropout": 0.0},
     kind="linear",
     elastic=("width", "activation", "dropout"),
+)
+_register(
+    "residual_block",
+    _VECTOR + "ResidualBlock",
+    "Norm, linear layer, activation, dropout, linear layer, residual (ResNet for tables).",
+    {"ratio": 2, "activation": "relu", "norm": "batch", "dropout": 0.0},
+    kind="linear",
+    elastic=("ratio", "activation", "dropout"),
 )
 
 _register(

@@ -92,6 +92,7 @@ class Emission:
             tuple([self.choices.get(address) for address in node.addresses]),
             around,
             self.signature.outputs,
+            self.signature.columns,
         )
         given = (*values, self.builder.input(0))
         return self.builder.template(
@@ -127,7 +128,9 @@ class Emission:
         """Each value with a scope of its own."""
         return [(scope if len(values) == 1 else f"{scope}.{index}", value) for index, value in enumerate(values)]
 
-    def _symbol(self, symbol: Symbol, values: Values, scope: str, around: Around) -> int:
+    def _symbol(self, symbol: Symbol, values: Values, scope: str, around: Around) -> Any:
+        if symbol.kind == "columns":
+            return self.signature.columns
         if symbol.kind == "stride":
             return around.stride
         if symbol.kind == "down":

@@ -22,11 +22,11 @@ class Symbol:
     """An attribute value that is known only where the network is built.
 
     Attributes:
-        kind: ``outputs``, ``width``, ``stride`` or ``down``.
+        kind: ``outputs``, ``columns``, ``width``, ``stride`` or ``down``.
         index: For ``outputs``: which output. For ``down``: the least map to halve to; 0 stands for 4.
     """
 
-    kind: Literal["outputs", "width", "stride", "down"]
+    kind: Literal["outputs", "columns", "width", "stride", "down"]
     index: int = 0
 
     def __getitem__(self, index: int) -> Symbol:
@@ -42,6 +42,8 @@ class Symbol:
 
 OUTPUTS = Symbol("outputs")
 """The number of output units of the task; ``OUTPUTS[1]`` those of its second output."""
+COLUMNS = Symbol("columns")
+"""The layout of a table's rows: the size of each group of entries that is one column."""
 WIDTH = Symbol("width")
 """The channels (or features) of the first input of the enclosing `dag`."""
 STRIDE = Symbol("stride")

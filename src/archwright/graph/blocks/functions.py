@@ -59,6 +59,11 @@ def pad_to(x: Tensor, height: int, width: int) -> Tensor:
     return F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
 
 
+def mean_tokens(x: Tensor) -> Tensor:
+    """Mean over tokens."""
+    return x.mean(2)
+
+
 def expand(x: Tensor, height: int, width: int) -> Tensor:
     """A vector at every position of a map."""
     return x[:, :, None, None].expand(-1, -1, height, width)
