@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from archwright.errors import EvaluationError
-from archwright.evaluators import FP32, MODES, Recipe, State, fit, predict, weights_of
+from archwright.evaluators import FP32, MODES, Recipe, State, engine, fit, predict, weights_of
 
 RECIPE = Recipe(lr=0.1, batch_size=16)
 

@@ -23,7 +23,7 @@ LEAST_KEPT = 50
 """... if these are so many rows."""
 LOSSES = ("log_loss", "rmse", "perplexity")
 """Losses of which a curve is read; the first that a trial measured."""
-LENGTHS = ((0.15, math.inf), (0.05, 2.0), (-math.inf, 1.0))
+LENGTHS = ((0.1, math.inf), (0.02, 4.0), (-math.inf, 1.0))
 """How far a training may be stretched by the exponent with which its loss still fell in its last third."""
 
 

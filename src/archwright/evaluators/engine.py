@@ -149,7 +149,7 @@ def criterion(kind: str, recipe: Recipe) -> Loss:
         return lambda outputs, y: functional.cross_entropy(
             outputs, _for_members(outputs, y), label_smoothing=recipe.label_smoothing
         )
-    return lambda outputs, y: functional.mse_loss(outputs.flatten(1), y[:, None].expand_as(outputs.flatten(1)))
+    return lambda outputs, y: functional.mse_loss((rows := outputs.reshape(len(y), -1)), y[:, None].expand_as(rows))
 
 
 def _for_members(outputs: Tensor, y: Tensor) -> Tensor:
