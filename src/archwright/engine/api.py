@@ -12,7 +12,16 @@ import msgspec
 from archwright.engine import one_shot, setup
 from archwright.engine.clock import Clock
 from archwright.engine.ensemble import check_size
-from archwright.engine.plan import Plan, make_ending, make_plan, shared_plan, timetable, trained_controls
+from archwright.engine.plan import (
+    Plan,
+    first_references,
+    make_ending,
+    make_plan,
+    openers,
+    shared_plan,
+    timetable,
+    trained_controls,
+)
 from archwright.engine.progress import observer
 from archwright.engine.result import Result, load_run_task, problem_of
 from archwright.engine.session import run_session
@@ -128,6 +137,9 @@ def search(
         asked = Problem(chosen_space, task.signature, goals, bounds, limit, seed, workers=parallel, settings=notes)
         races = trains and getattr(chosen_strategy, "races", False)
         division = make_plan(asked, task, clock.spent, after, fidelity, races)
+        if races and "race" not in division.notes:
+            known = {start.architecture for start in starts}
+            starts += tuple(one for one in openers(asked, first_references(limit)) if one.architecture not in known)
     final = division.final
     if trains:
         fidelity = division.fidelity

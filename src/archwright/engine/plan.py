@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from archwright.engine import one_shot
 from archwright.engine.clock import RESERVE_SHARE, Ending, Pace
@@ -16,6 +17,7 @@ from archwright.engine.setup import default_workers
 from archwright.errors import ArchwrightError
 from archwright.problem import Architecture, Budget, Fidelity, Problem, Space
 from archwright.strategies.extrapolation import has_error
+from archwright.strategies.opening import Start
 from archwright.strategies.race import Terms
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ LEAST_TRIALS = 16
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
 """Seconds that starting the workers is expected to take."""
+REFERENCES = 6
+"""References that a search begins with, at most."""
+DRAWN = 15
+"""Random networks whose median size decides which references are tried."""
 SEEN = 500_000
 """Training samples that the start of a race should see: larger networks if there is time for more, else smaller."""
 
@@ -120,7 +126,6 @@ def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | N
         return None
     ending = make_ending(task, Fidelity(EPOCHS[1]), after, 0.0, problem.budget, problem.workers)
     flops = {architecture: float(problem.costs(architecture)["flops"]) for architecture in found}
-    family = names[found[0]].rpartition("-")[0]
     seconds = problem.budget.seconds - spent - (START_SECONDS if problem.workers > 1 else 0.0)
     seconds -= ending.margin(problem.budget.seconds, pace.tested(problem.workers))
     planned = default_recipe(task, len(task.train), EPOCHS[1])
@@ -130,13 +135,55 @@ def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | N
         seen = epochs * len(task.train) * flops[found[0]] / flops[architecture]
         return abs(math.log(max(seen, 1.0) / SEEN))
 
-    start = min((one for one in found if names[one].rpartition("-")[0] == family), key=distance)
+    start = min((one for one in found if family(names[one]) == family(names[found[0]])), key=distance)
     epochs *= flops[found[0]] / flops[start]
     if _affordable(problem, task, pace) / LEAST_TRIALS >= LEAST_EPOCHS or seconds <= 0:
         return None
     most = min(EPOCHS[1], max(1, round(epochs)))
     rows = min(len(task.valid), ending.measured)
     return Terms(names[start], flops[start], most, round(seconds * most / max(epochs, most), 3), rows)
+
+
+def openers(problem: Problem, most: int) -> tuple[Start, ...]:
+    """Return the references to begin with: of each family the one whose size is nearest to that of a random network.
+
+    Args:
+        problem: Space and constraints.
+        most: How many, at most.
+    """
+    references: Mapping[str, Architecture] = getattr(problem.space, "references", {})
+    names = {architecture: name for name, architecture in references.items()}
+    found = list(feasible(problem, references.values()))
+    if not found or most < 1:
+        return ()
+    rng = np.random.default_rng([problem.seed, 2**31])
+    drawn = feasible(problem, (problem.space.sample(rng) for _ in range(DRAWN)))
+    sizes = sorted(float(problem.costs(architecture)["flops"]) for architecture in drawn)
+    usual = sizes[len(sizes) // 2] if sizes else 1.0
+    families: dict[str, list[Architecture]] = {}
+    for architecture in found:
+        families.setdefault(family(names[architecture]), []).append(architecture)
+    chosen = [
+        min(members, key=lambda one: abs(math.log(max(float(problem.costs(one)["flops"]), 1.0) / usual)))
+        for members in families.values()
+    ]
+    return tuple(Start(one, {"by": "reference", "reference": names[one]}) for one in chosen[:most])
+
+
+def first_references(budget: Budget) -> int:
+    """Return how many references a search begins with, at most: a quarter of the trials if these are limited."""
+    limits = [budget.trials or math.inf, (budget.epochs or math.inf) / 10]
+    return min(REFERENCES, math.floor(0.25 * min(limits)) if min(limits) < math.inf else REFERENCES)
+
+
+def family(name: str) -> str:
+    """Return the name of a reference without its size.
+
+    >>> family("speednet-0.5"), family("DARTS")
+    ('speednet', 'DARTS')
+    """
+    before, _, size = name.rpartition("-")
+    return before if before else size
 
 
 def _epochs(samples: int, rows: int) -> int:
