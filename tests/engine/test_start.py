@@ -11,7 +11,6 @@ import archwright as aw
 from archwright.errors import ArchitectureError, StrategyError
 from archwright.problem import purpose
 from archwright.space import OUTPUTS, Space, chain, choice, integer, op, repeat
-from archwright.strategies.opening import Start, opening
 
 
 @pytest.fixture
@@ -170,10 +169,3 @@ def test_a_start_that_fits_only_other_data_is_refused(run):
 def test_shared_weights_take_no_start(settings, tmp_path):
     with pytest.raises(StrategyError, match="with shared weights"):
         aw.search("digits", start="ResNet", space="nas-bench-201", store=tmp_path, progress="none", **settings)
-
-
-def test_an_opening_is_empty_without_starts(space):
-    problem = aw.Problem(space, aw.Signature(((6,),), (3,)), (aw.Objective("score"),))
-    assert opening(aw.strategies.Random(), problem, ()) == ()
-    (only,) = opening(aw.strategies.Random(), problem, [Start(space.at(0), {"by": "start", "start": "x"})])
-    assert only == aw.Proposal(space.at(0), problem.fidelity, why={"by": "start", "start": "x"})
