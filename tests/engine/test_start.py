@@ -11,7 +11,6 @@ import archwright as aw
 from archwright.errors import ArchitectureError, StrategyError
 from archwright.problem import purpose
 from archwright.space import OUTPUTS, Space, chain, choice, integer, op, repeat
-from archwright.strategies.opening import Start, opening
 
 
 @pytest.fixture
@@ -39,13 +38,27 @@ def names(result):
 
 @pytest.mark.parametrize(
     "strategy",
-    ["auto", "halving", "hyperband", "evolution", "grid", "random", "local", "tournament", "nsga2", "progressive"],
+    [
+        "auto",
+        "halving",
+        "hyperband",
+        "evolution",
+        "grid",
+        "random",
+        "local",
+        "tournament",
+        "nsga2",
+        "progressive",
+    ],
 )
 def test_starts_come_first_whatever_the_strategy(run, space, strategy, wide):
     others = [space.at(3), space.at(70)]
     result = run(start=[wide, *others], strategy=strategy, fidelity=aw.Fidelity(9))
     assert [trial.id for trial in started(result)] == [0, 1, 2]
-    assert [trial.proposal.architecture for trial in started(result)] == [space.references["wide"], *others]
+    assert [trial.proposal.architecture for trial in started(result)] == [
+        space.references["wide"],
+        *others,
+    ]
     assert all(purpose(trial) == "search" for trial in started(result))
     assert len(result.trials) > 3
 
@@ -57,11 +70,20 @@ def test_every_form_is_read(run, space, wide, tmp_path):
         "indices.json": architecture.as_dict(),
         "ledger.json": msgspec.to_builtins(architecture),
         "pairs.json": msgspec.to_builtins(architecture.choices),
-        "card.json": {"name": "digits", "architecture": {"space": "small", "choices": wide, "why": ""}},
+        "card.json": {
+            "name": "digits",
+            "architecture": {"space": "small", "choices": wide, "why": ""},
+        },
     }
     for name, form in forms.items():
         (tmp_path / name).write_text(json.dumps(form))
-    for start in ("wide", wide, architecture, *(tmp_path / name for name in forms), str(tmp_path / "card.json")):
+    for start in (
+        "wide",
+        wide,
+        architecture,
+        *(tmp_path / name for name in forms),
+        str(tmp_path / "card.json"),
+    ):
         result = run(start=start, budget="2 trials")
         assert [trial.proposal.architecture for trial in started(result)] == [architecture]
     assert names(result) == [str(tmp_path / "card.json")]
@@ -120,7 +142,10 @@ def test_a_killed_run_goes_on_with_the_starts_left(run, space, rate, tmp_path):
     [
         ("wid", "no file, no reference of the space 'small' and no trial.*Did you mean 'wide'"),
         ("nothing:3", "The start 'nothing:3' is no file, and no trial of a run"),
-        ({"dense.times": "1", "dense.0.widht": "8"}, "1 of its 2 choices are unknown: dense.0.widht. Did you mean"),
+        (
+            {"dense.times": "1", "dense.0.widht": "8"},
+            "1 of its 2 choices are unknown: dense.0.widht. Did you mean",
+        ),
         (
             {"cell.edge0_1": "none"},
             "unknown: cell.edge0_1. Search the space that it is from, or give a reference of 'small': wide",
@@ -158,7 +183,11 @@ def test_a_start_that_breaks_a_constraint_is_refused_with_numbers(run):
 
 def test_a_start_that_fits_only_other_data_is_refused(run):
     convolution = Space(
-        chain(op("conv_bn_relu", width=choice(4, 8)), op("global_avg_pool"), op("linear", width=OUTPUTS))
+        chain(
+            op("conv_bn_relu", width=choice(4, 8)),
+            op("global_avg_pool"),
+            op("linear", width=OUTPUTS),
+        )
     )
     with pytest.raises(ArchitectureError, match="cannot be used for these data"):
         run(space=convolution, start=convolution.at(0))
@@ -169,11 +198,11 @@ def test_a_start_that_fits_only_other_data_is_refused(run):
 )
 def test_shared_weights_take_no_start(settings, tmp_path):
     with pytest.raises(StrategyError, match="with shared weights"):
-        aw.search("digits", start="ResNet", space="nas-bench-201", store=tmp_path, progress="none", **settings)
-
-
-def test_an_opening_is_empty_without_starts(space):
-    problem = aw.Problem(space, aw.Signature(((6,),), (3,)), (aw.Objective("score"),))
-    assert opening(aw.strategies.Random(), problem, ()) == ()
-    (only,) = opening(aw.strategies.Random(), problem, [Start(space.at(0), {"by": "start", "start": "x"})])
-    assert only == aw.Proposal(space.at(0), problem.fidelity, why={"by": "start", "start": "x"})
+        aw.search(
+            "digits",
+            start="ResNet",
+            space="nas-bench-201",
+            store=tmp_path,
+            progress="none",
+            **settings,
+        )

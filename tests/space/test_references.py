@@ -62,7 +62,12 @@ def test_every_space_has_references_and_each_builds(name: str) -> None:
         ("nasnet", "AmoebaNet-A", CIFAR, 3.15e6),
         ("nasnet", "NASNet-A-like", CIFAR, 3.83e6),
         ("mobilenet", "MobileNetV2", IMAGENET, 3_504_872),  # as torchvision counts it
-        ("vit", "DeiT-like-192", IMAGENET, 5_717_416 - 2 * 192),  # no class token, and no position of it
+        (
+            "vit",
+            "DeiT-like-192",
+            IMAGENET,
+            5_717_416 - 2 * 192,
+        ),  # no class token, and no position of it
     ],
 )
 def test_published_networks_have_the_published_sizes(
@@ -77,7 +82,12 @@ def test_a_residual_block_is_two_convolutions_and_a_skip() -> None:
     space = get_space("nas-bench-201", cells=1)
     cell = dict(space.describe(space.references["ResNet"]))
     kept = {address.removeprefix("cell.edge"): label for address, label in cell.items() if label != "none"}
-    assert kept == {"0_1": "nor_conv_3x3", "1_2": "nor_conv_3x3", "0_3": "skip_connect", "2_3": "skip_connect"}
+    assert kept == {
+        "0_1": "nor_conv_3x3",
+        "1_2": "nor_conv_3x3",
+        "0_3": "skip_connect",
+        "2_3": "skip_connect",
+    }
 
 
 @pytest.mark.parametrize(
@@ -88,17 +98,35 @@ def test_a_residual_block_is_two_convolutions_and_a_skip() -> None:
         ("enas-micro", {"blocks": 7}, set()),
         ("enas-macro", {"layers": 1}, {"ResNet-like"}),
         ("enas-macro", {"layers": 24}, {"ResNet-like", "ENAS-like"}),
-        ("layers", {"layers": 2, "filters": (8,), "sizes": (3,), "strides": (1, 2)}, {"VGG-like-8", "DenseNet-like-8"}),
+        (
+            "layers",
+            {"layers": 2, "filters": (8,), "sizes": (3,), "strides": (1, 2)},
+            {"VGG-like-8", "DenseNet-like-8"},
+        ),
         ("layers", {"sizes": (5,)}, set()),
-        ("memory-bank", {"blocks": 1, "layers": 1, "banks": 1, "kernels": (3,)}, {"ResNet-like", "DenseNet-like"}),
-        ("vit", {"widths": (32,), "heads": (2,), "ratios": (4,), "depths": (3, 3)}, {"DeiT-like-32"}),
+        (
+            "memory-bank",
+            {"blocks": 1, "layers": 1, "banks": 1, "kernels": (3,)},
+            {"ResNet-like", "DenseNet-like"},
+        ),
+        (
+            "vit",
+            {"widths": (32,), "heads": (2,), "ratios": (4,), "depths": (3, 3)},
+            {"DeiT-like-32"},
+        ),
         ("vit", {"ratios": (2, 3)}, set()),
         ("rnn-cell", {"nodes": 1}, {"GRU-like", "RHN-like", "DARTS-like"}),
         ("rnn-cell", {"nodes": 8}, {"GRU-like", "RHN-like", "DARTS"}),
         ("rnn-cell", {"nodes": 11}, {"GRU-like", "RHN-like", "ENAS-like"}),
         (
             "mobilenet",
-            {"widths": (8,), "strides": (1, 2), "depths": (1,), "kernels": (5,), "expansions": (2,)},
+            {
+                "widths": (8,),
+                "strides": (1, 2),
+                "depths": (1,),
+                "kernels": (5,),
+                "expansions": (2,),
+            },
             {"MobileNetV2-like-small", "MobileNetV2-like-large", "MobileNetV3-like"},
         ),
         (

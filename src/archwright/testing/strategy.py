@@ -180,8 +180,8 @@ def check_strategy(
     The state is the fold of ``tell`` over what was heard, also after a trip through JSON, as from a ledger; from the state folded from any prefix
     the same proposals follow; states are not changed by ``tell`` and ``ask``; ``ask`` depends on nothing but state, problem and generator; failed
     and duplicate trials, missing metrics, NaN and any order of completion are survived; proposals are within the space, the constraints and the
-    full fidelity, have parents that are known, and say why in JSON. All this holds too if some trials that it did not propose
-    come first. Where nothing runs, there is a proposal, unless all architectures that satisfy the
+    full fidelity, have parents that are known, and say why in JSON. All this holds too if some trials that it did not
+    propose come first. Where nothing runs, there is a proposal, unless all architectures that satisfy the
     constraints have been proposed. A method ``stop``, where there
     is one, reads only, and names running trials.
 

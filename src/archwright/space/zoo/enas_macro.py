@@ -35,7 +35,7 @@ _FOUND: Final = (
     ("conv_3x3", "1010100000001010010000"),
     ("conv_3x3", "11000111010001010011000"),
 )
-"""The network of 24 layers that the authors' code trains: operations, and which earlier outputs are added, the stem's first."""
+"""The authors' network of 24 layers: operations, and which earlier outputs are added."""
 
 
 def enas_macro(layers: int = 6, channels: int = 16) -> Space:
@@ -48,8 +48,9 @@ def enas_macro(layers: int = 6, channels: int = 16) -> Space:
     Where it differs: the paper normalises each sum once more (here the next layer's 1x1 convolution has the batch norm), and
     doubles the width only for the final training.
 
-    The reference ResNet-like adds to each layer what the layer before it read. With 24 layers there is also ENAS-like, the
-    network that the authors published with their code; it joins outputs by a 1x1 convolution, not by a sum.
+    The reference ResNet-like adds to each layer what the layer before it read. With 24 layers there
+    is also ENAS-like, the network that the authors published with their code; theirs joins outputs
+    by a 1x1 convolution, not by a sum.
 
     Args:
         layers: How many; the paper has 12, which give 6^12 * 2^66 networks.

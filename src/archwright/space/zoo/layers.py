@@ -23,8 +23,8 @@ def layers(
     reads are concatenated before the classifier; several inputs are concatenated along channels; maps of different
     size are zero-padded to the largest.
 
-    The references have 3x3 filters, as few or as many as there may be, in layers that read the one before (VGG-like), or all before
-    (DenseNet-like), without pooling between them.
+    The references have 3x3 filters, as few or as many as there may be, in layers that read the one
+    before (VGG-like), or all before (DenseNet-like), without pooling between them.
 
     Args:
         layers: How many.

@@ -48,10 +48,11 @@ def mobilenet(
 ) -> Space:
     """MobileNet stages with kernels, expansions and depths to choose (ProxylessNAS, Cai et al. 2019; once-for-all, 2020).
 
-    The references are MobileNetV2-like (Sandler et al. 2018, arXiv 1801.04381): kernel 3 and expansion 6, with two blocks
-    a stage (small) or all (large); in its sizes, see above, MobileNetV2 itself, with ReLU for ReLU6. Up to five stages have
-    MobileNetV3-like (Howard et al. 2019, arXiv 1905.02244): kernels, depths and nearest expansions of the stages of its
-    large network, without squeeze-and-excitation and hard-swish.
+    The references are MobileNetV2-like (Sandler et al. 2018, arXiv 1801.04381): kernel 3 and
+    expansion 6, with two blocks a stage (small) or all (large); in its sizes, see above, MobileNetV2
+    itself, with ReLU for ReLU6. Up to five stages have MobileNetV3-like (Howard et al. 2019, arXiv
+    1905.02244): kernels, depths and nearest expansions of the stages of its large network, without
+    squeeze-and-excitation and hard-swish.
 
     Args:
         variant: ``"ofa"``: each block has a kernel and an expansion, each stage a number of blocks from 2 up.

@@ -48,7 +48,10 @@ def pairs(**cells: str) -> dict[str, int | str]:
     chosen: dict[str, int | str] = {}
     for cell, node, pair in _blocks(cells):
         for side, (operation, state) in zip(("left", "right"), pair):
-            chosen |= {f"{cell}.node{node}.{side}.from": state, f"{cell}.node{node}.{side}.op": operation}
+            chosen |= {
+                f"{cell}.node{node}.{side}.from": state,
+                f"{cell}.node{node}.{side}.op": operation,
+            }
     return chosen
 
 

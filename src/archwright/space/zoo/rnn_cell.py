@@ -49,10 +49,11 @@ def rnn_cell(nodes: int = 4, width: int = 128, embedding: int = 64, dropout: flo
     is the network in which DARTS searches, but that the weights of the embedding and of the output layer, which are tied there, are apart here, and that
     gradients are clipped in place of batch norm in the cell.
 
-    References: GRU-like, in which every node is a gated update of state 0, as in a GRU without reset gates; RHN-like, a
-    chain of tanh as in a recurrent highway network (Zilly et al. 2017, arXiv 1607.03474) of that depth. With 8 nodes DARTS, the
-    published cell, with fewer DARTS-like, its first nodes. With 11 nodes ENAS-like: its authors' cell, whose first node is
-    state 0 here, and whose output is the mean of the nodes that no other reads.
+    References: GRU-like, in which every node is a gated update of state 0, as in a GRU without reset
+    gates; RHN-like, a chain of tanh as in a recurrent highway network (Zilly et al. 2017, arXiv
+    1607.03474) of that depth. With 8 nodes DARTS, the published cell, with fewer DARTS-like, its
+    first nodes. With 11 nodes ENAS-like: the authors' cell, whose first node is state 0 here, and
+    whose output is the mean of the nodes that no other reads.
 
     Args:
         nodes: In the cell, 1 to 12.

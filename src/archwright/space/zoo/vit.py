@@ -26,9 +26,9 @@ def vit(
     The paper's tiny space, for images of 224x224, is ``vit(widths=(192, 216, 240), heads=(3, 4), ratios=(3.5, 4),
     depths=(12, 14), head_dim=64, patch=16)``; it also has relative positions, and a class token where this one has the mean.
 
-    The references, one for each width of as many heads as fit it, are DeiTs (Touvron et al. 2021, arXiv 2012.12877) with
-    the mean in place of the class token: 12 layers or as near as there are, and the ratio 4. DeiT-like-192 in the paper's
-    tiny space is DeiT-tiny.
+    The references, one for each width of as many heads as fit it, are DeiTs (Touvron et al. 2021,
+    arXiv 2012.12877) with the mean in place of the class token: 12 layers or as near as there are,
+    and the ratio 4. DeiT-like-192 has the sizes of DeiT-tiny.
 
     Args:
         widths: Features of a token.
