@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -76,6 +77,10 @@ class Network(nn.Module):
         return results[0] if len(results) == 1 else results
 
 
+class _Calibrated(Exception):
+    """Ends a run of a network once all its blocks are calibrated: the rest of it need not be computed."""
+
+
 def calibrate(module: nn.Module, *inputs: Tensor) -> None:
     """Let blocks whose constants come from the data see what they get: whitening filters, bins of a feature.
 
@@ -89,10 +94,18 @@ def calibrate(module: nn.Module, *inputs: Tensor) -> None:
     found = [block for block in module.modules() if callable(getattr(block, "calibrate", None))]
     if not found:
         return
-    handles = [block.register_forward_pre_hook(lambda block, args: block.calibrate(*args)) for block in found]
+    left = set(found)
+
+    def see(block: Any, args: tuple[Tensor, ...]) -> None:
+        block.calibrate(*args)
+        left.discard(block)
+        if not left:
+            raise _Calibrated
+
+    handles = [block.register_forward_pre_hook(see) for block in found]
     training = module.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), contextlib.suppress(_Calibrated):
             module.eval()(*inputs)
     finally:
         module.train(training)

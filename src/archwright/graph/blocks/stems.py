@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,14 +15,11 @@ from torch import Tensor, nn
 from archwright.graph.blocks.common import activation_layer
 
 
-def cosines(count: int) -> Tensor:
+def cosines(count: int) -> np.ndarray:
     """The orthonormal basis of the discrete cosine transform, one row for each frequency."""
-
-    def row(frequency: int) -> list[float]:
-        scale = math.sqrt((2 if frequency else 1) / count)
-        return [scale * math.cos(math.pi * (step + 0.5) * frequency / count) for step in range(count)]
-
-    return torch.tensor([row(frequency) for frequency in range(count)])
+    frequencies, steps = np.arange(count)[:, None], np.arange(count) + 0.5
+    scale = np.sqrt(np.where(frequencies, 2.0, 1.0) / count)
+    return scale * np.cos(np.pi * steps * frequencies / count)
 
 
 class Whitening(nn.Module):
@@ -36,9 +34,10 @@ class Whitening(nn.Module):
     def __init__(self, in_shape: tuple[int, int, int], patch: int = 2, activation: str = "gelu") -> None:
         super().__init__()
         channels, rows, columns = in_shape[0], min(patch, in_shape[1]), min(patch, in_shape[2])
-        basis = torch.kron(cosines(channels), torch.kron(cosines(rows), cosines(columns)))
-        filters = basis.view(-1, channels, rows, columns)
-        self.register_buffer("weight", torch.cat([filters, -filters]))
+        basis = np.kron(cosines(channels), np.kron(cosines(rows), cosines(columns)))
+        filters = basis.reshape(-1, channels, rows, columns)
+        self.weight: Tensor
+        self.register_buffer("weight", torch.tensor(np.concatenate([filters, -filters]), dtype=torch.float32))
         self.bias = nn.Parameter(torch.zeros(2 * len(filters)))
         self.act = activation_layer(activation)
 
@@ -47,10 +46,10 @@ class Whitening(nn.Module):
 
     def calibrate(self, x: Tensor) -> None:
         """Computes the filters from training rows (N, C, H, W)."""
-        size, count = self.weight.shape[1:], 0
-        products = x.new_zeros(size.numel(), size.numel())
-        for rows in x.split(256):
-            patches = F.unfold(rows.contiguous(), size[1:]).transpose(1, 2).flatten(0, 1)
+        size, count = tuple(self.weight.shape[1:]), 0
+        products = x.new_zeros(math.prod(size), math.prod(size))
+        for rows in torch.split(x, 256):
+            patches = F.unfold(rows.contiguous(), (size[1], size[2])).transpose(1, 2).flatten(0, 1)
             products, count = products + patches.T @ patches, count + len(patches)
         values, vectors = torch.linalg.eigh(products / count)
         floor = 5e-4 * values.mean().clamp_min(1e-12)

@@ -130,8 +130,8 @@ def _stage(index: int, widths: Sequence[int], depth: int, activation: Expression
     name = f"stage{index}"
     width = shared(f"{name}.width", _around(_USUAL[min(index, len(_USUAL) - 1)], widths))
     kernel = shared(f"{name}.kernel", choice(3, 5, weights=(6, 1)))
-    conv = {"width": width, "kernel": kernel, "activation": activation}
-    halved = {"width": width, "kernel": 3, "stride": _HALF, "activation": activation}
+    conv: dict[str, Any] = {"width": width, "kernel": kernel, "activation": activation}
+    halved: dict[str, Any] = {"width": width, "kernel": 3, "stride": _HALF, "activation": activation}
     entries: list[Expression] = [
         op("conv_pool_bn", **conv, pool=_HALF, name="pooled"),
         op("conv_bn_relu", **halved, name="strided"),
