@@ -33,6 +33,8 @@ class Whitening(nn.Module):
     side shorter than a patch is one patch.
     """
 
+    weight: Tensor
+
     def __init__(self, in_shape: tuple[int, int, int], patch: int = 2, activation: str = "gelu") -> None:
         super().__init__()
         channels, rows, columns = in_shape[0], min(patch, in_shape[1]), min(patch, in_shape[2])
@@ -49,8 +51,8 @@ class Whitening(nn.Module):
         """Computes the filters from training rows (N, C, H, W)."""
         size, count = self.weight.shape[1:], 0
         products = x.new_zeros(size.numel(), size.numel())
-        for rows in x.split(256):
-            patches = F.unfold(rows.contiguous(), size[1:]).transpose(1, 2).flatten(0, 1)
+        for rows in torch.split(x, 256):
+            patches = F.unfold(rows.contiguous(), tuple(size[1:])).transpose(1, 2).flatten(0, 1)
             products, count = products + patches.T @ patches, count + len(patches)
         values, vectors = torch.linalg.eigh(products / count)
         floor = 5e-4 * values.mean().clamp_min(1e-12)
