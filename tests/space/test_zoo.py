@@ -38,20 +38,23 @@ def test_the_zoo() -> None:
 
 
 def cnn_size(depth: int, widths: tuple[int, ...]) -> int:
-    """Stems, then stages of entries, widths, kernels and blocks; the kernel is open if a layer has one."""
-    stem = 2 + widths[0] * (1 + 1 + 2)
+    """Stems, then stages of widths, entries and blocks; 2 kernels if a layer leaves its kernel open."""
+    inverted, convnext = 3 * 2, 3 * 2
 
     def stage(index: int) -> int:
-        kernels, free = (2 * 3, 3) if index == 0 else (2 * 2, 3)
-        plain, inverted, convnext = 3, 3 * 2, 3 * 2
-        more = depth - 1
-        with_blocks = (kernels + 2 * free) * (plain + inverted) + (kernels + free) * convnext
-        return widths[index] * ((kernels + free) + more * with_blocks)
+        opened, fixed = (3, 3) if index == 0 else (0, 5)
+        entries = 2 * opened + fixed
+        if index == 0:
+            blocks = 2 * (opened + fixed) * (3 + inverted) + entries * convnext
+        else:
+            blocks = fixed * (2 + 2 * (1 + inverted) + convnext)
+        return widths[index] * (entries + (depth - 1) * blocks)
 
     later = 1
     for index in range(len(widths) - 1, 1, -1):
         later = 1 + stage(index) * later
-    return 3 * stem * 4 * stage(0) * stage(1) * later * 2 * 2
+    stems = 2 + widths[0] * (1 + 1 + 2)
+    return 3 * 4 * stems * stage(0) * stage(1) * later * 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ class Candidate(msgspec.Struct, frozen=True):
         trained: Epochs that it was trained for.
         error: Its error on validation rows after these; ``None`` before the first result, or if it failed.
         pace: Seconds of an epoch of training.
+        overhead: Seconds that its latest trial took beyond its training.
         checkpoint: Weights to go on from.
         running: Whether its latest trial runs.
     """
@@ -103,6 +104,7 @@ class Candidate(msgspec.Struct, frozen=True):
     trained: float = 0.0
     error: float | None = None
     pace: float = 0.0
+    overhead: float = 0.0
     checkpoint: str | None = None
     running: bool = True
 
@@ -173,11 +175,13 @@ def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
     if trial.status not in ("finished", "duplicate") or found is None or problem.score(trial) is None:
         return msgspec.structs.replace(ended, error=None, checkpoint=None)
     seconds = training_seconds(trial)
+    pace = trial.seconds / fidelity.cost if seconds is None else seconds / fidelity.share
     return msgspec.structs.replace(
         ended,
         error=found,
         trained=fidelity.cost,
-        pace=trial.seconds / fidelity.cost if seconds is None else seconds / fidelity.share,
+        pace=pace,
+        overhead=max(0.0, trial.seconds - pace * (fidelity.cost - (known.trained if trial.proposal.resume else 0.0))),
         checkpoint=trial.measurements[-1].artifacts.get("checkpoint"),
     )
 
@@ -293,7 +297,7 @@ def _promotions(state: RaceState, problem: Problem, terms: Terms, believed: Mapp
         fidelity, rate = terms.levels[level], candidate.error or 0.0
         resolved = belief.deviation**2 - _noise(rate, fidelity.cost, belief.epochs, terms) ** 2
         gain = _improvement(abs(belief.mean - believed[rival].mean), math.sqrt(max(0.0, resolved)))
-        seconds = (fidelity.cost - candidate.trained) * candidate.pace
+        seconds = (fidelity.cost - candidate.trained) * candidate.pace + candidate.overhead
         cost = _cost(state, terms, problem.workers, seconds, belief.epochs)
         why = {"by": "promotion", "level": level}
         yield Step(
@@ -312,11 +316,12 @@ def _entry(
     leader = min(believed.values(), key=lambda belief: belief.mean)
     flops = float(problem.costs(proposal.architecture)["flops"])
     slower = flops / terms.flops
-    pace = next(known.pace for known in state.candidates if known.pace) * slower
+    first = next(known for known in state.candidates if known.pace)
+    seconds = terms.levels[0].cost * first.pace * slower + first.overhead
     epochs = max(leader.epochs / slower, terms.levels[0].cost)
     noise = _noise(math.exp(min(expected, -1e-3)), terms.levels[0].cost, epochs, terms)
     resolved = spread**2 / math.sqrt(spread**2 + noise**2)
-    cost = _cost(state, terms, problem.workers, terms.levels[0].cost * pace, leader.epochs)
+    cost = _cost(state, terms, problem.workers, seconds, leader.epochs)
     return Step(_improvement(expected - leader.mean, resolved), cost, proposal)
 
 

@@ -31,6 +31,8 @@ class Whitening(nn.Module):
     side shorter than a patch is one patch.
     """
 
+    weight: Tensor
+
     def __init__(self, in_shape: tuple[int, int, int], patch: int = 2, activation: str = "gelu") -> None:
         super().__init__()
         channels, rows, columns = in_shape[0], min(patch, in_shape[1]), min(patch, in_shape[2])

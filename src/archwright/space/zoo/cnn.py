@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from archwright.space.combinators import chain, choice, integer, op, parallel, repeat, shared
 from archwright.space.expression import DOWN, OUTPUTS, Choice, Expression
@@ -130,18 +130,19 @@ def _stage(index: int, widths: Sequence[int], depth: int, activation: Expression
     name = f"stage{index}"
     width = shared(f"{name}.width", _around(_USUAL[min(index, len(_USUAL) - 1)], widths))
     kernel = shared(f"{name}.kernel", choice(3, 5, weights=(6, 1)))
-    conv: dict[str, Any] = {"width": width, "kernel": kernel, "activation": activation}
-    halved: dict[str, Any] = {"width": width, "kernel": 3, "stride": _HALF, "activation": activation}
+    conv: dict[str, Any] = {"width": width, "activation": activation}
+    dense = conv | {"kernel": kernel if index == 0 else 3}
+    halved = conv | {"kernel": 3, "stride": _HALF}
     entries: list[Expression] = [
-        op("conv_pool_bn", **conv, pool=_HALF, name="pooled"),
+        op("conv_pool_bn", **dense, pool=_HALF, name="pooled"),
         op("conv_bn_relu", **halved, name="strided"),
-        chain(op("max_pool", kernel=_HALF, stride=_HALF), op("conv_pool_bn", **conv), name="max"),
+        chain(op("max_pool", kernel=_HALF, stride=_HALF), op("conv_pool_bn", **dense), name="max"),
         op("patch_conv", width=width, patch=_HALF, name="patches"),
         op("mbconv", **halved, expansion=4, name="inverted"),
     ]
     weights = [6.0, 2, 1, 1, 1]
     if index == 0:
-        entries.append(op("conv_pool_bn", **conv, name="kept"))
+        entries.append(op("conv_pool_bn", **dense, name="kept"))
         weights.append(1)
     entry = choice(*entries, weights=weights, name="entry")
     if depth == 1:
@@ -150,16 +151,17 @@ def _stage(index: int, widths: Sequence[int], depth: int, activation: Expression
     block = shared(
         f"{name}.block",
         choice(
-            op("conv_pool_bn", **conv, name="plain"),
+            op("conv_pool_bn", **dense, name="plain"),
             parallel(
-                chain(op("conv_pool_bn", **conv), op("conv_pool_bn", **conv), name="convs"),
+                chain(op("conv_pool_bn", **dense), op("conv_pool_bn", **dense), name="convs"),
                 skip,
                 name="residual",
             ),
-            parallel(op("sep_conv_bn", **conv, name="conv"), skip, name="separable"),
+            parallel(op("sep_conv_bn", **conv, kernel=kernel, name="conv"), skip, name="separable"),
             op(
                 "mbconv",
                 **conv,
+                kernel=kernel,
                 expansion=choice(2, 4, 6, weights=(1, 2, 1)),
                 se=choice(False, True),
                 name="inverted",
