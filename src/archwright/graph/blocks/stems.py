@@ -38,7 +38,6 @@ class Whitening(nn.Module):
         channels, rows, columns = in_shape[0], min(patch, in_shape[1]), min(patch, in_shape[2])
         basis = np.kron(cosines(channels), np.kron(cosines(rows), cosines(columns)))
         filters = basis.reshape(-1, channels, rows, columns)
-        self.weight: Tensor
         self.register_buffer("weight", torch.tensor(np.concatenate([filters, -filters]), dtype=torch.float32))
         self.bias = nn.Parameter(torch.zeros(2 * len(filters)))
         self.act = activation_layer(activation)
