@@ -172,6 +172,8 @@ def _started(state: RaceState, place: int, trial: Trial) -> Candidate:
 def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
     found, fidelity = error(trial, problem), trial.proposal.fidelity or problem.fidelity
     ended = msgspec.structs.replace(known, running=False)
+    if trial.status == "stopped" and trial.proposal.parent is not None and known.error is not None:
+        return msgspec.structs.replace(ended, trial=trial.proposal.parent, level=known.level - 1)
     if trial.status not in ("finished", "duplicate") or found is None or problem.score(trial) is None:
         return msgspec.structs.replace(ended, error=None, checkpoint=None)
     seconds = training_seconds(trial)
@@ -316,7 +318,7 @@ def _entry(
     leader = min(believed.values(), key=lambda belief: belief.mean)
     flops = float(problem.costs(proposal.architecture)["flops"])
     slower = flops / terms.flops
-    first = next(known for known in state.candidates if known.pace)
+    first = next((known for known in state.candidates if known.pace), state.candidates[0])
     seconds = terms.levels[0].cost * first.pace * slower + first.overhead
     epochs = max(leader.epochs / slower, terms.levels[0].cost)
     noise = _noise(math.exp(min(expected, -1e-3)), terms.levels[0].cost, epochs, terms)
