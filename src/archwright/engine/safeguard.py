@@ -66,7 +66,7 @@ def supported_epochs(trial: Trial, problem: Problem, most: int) -> int:
         return most
     power = math.log(max(earlier[-1], 1e-12) / max(fell, 1e-12)) / math.log(1.5)
     stretch = next(factor for least, factor in LENGTHS if power >= least)
-    return int(max(1, min(most, math.ceil(own * stretch))))
+    return max(1, math.ceil(min(most, own * stretch)))
 
 
 def loss_curve(trial: Trial) -> list[tuple[int, float]] | None:
@@ -100,7 +100,8 @@ def harm(problem: Problem, task: Task, again: Trial, trial: Trial, artifacts: Ar
     digests = [one.final.artifacts.get("checkpoint", "") if one.final else "" for one in (trial, again)]
     if rows is None or not all(digest in artifacts for digest in digests):
         return None
-    x, outputs = task.valid.x[rows], list[NDArray[np.float32]]()
+    x = task.valid.x[rows]
+    outputs: list[NDArray[np.float32]] = []
     for digest in digests:
         module = build(problem.graph(trial.proposal.architecture), seed=0)  # type: ignore[arg-type]
         module.load_state_dict(weights_of(artifacts.get(digest)))
