@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def test_numbers_and_groups_cover_a_row(columns: list[int]) -> None:
     covered = [entry for start, stop in numbers + groups for entry in range(start, stop)]
     assert sorted(covered) == list(range(features))
     assert [stop - start for start, stop in groups] == [size for size in columns if size > 1]
-    assert all(one[1] < other[0] for one, other in zip(numbers, numbers[1:]))
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(numbers))
 
 
 def test_a_row_of_another_length_is_refused() -> None:

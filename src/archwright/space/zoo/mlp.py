@@ -43,7 +43,12 @@ def mlp(
         stem, op("members", members=members), body, op("member_head", width=OUTPUTS, name="head"), name="ensemble"
     )
     network = choice(ensemble, single, _transformer(depth), name="network", weights=(3, 3, 1))
-    return Space(network, "mlp", _references(depth, widths, dropouts))
+    known = {info.address for info in Space(network).choices()}
+    references = {
+        name: {address: option for address, option in made.items() if address in known}
+        for name, made in _references(depth, widths, dropouts).items()
+    }
+    return Space(network, "mlp", references)
 
 
 def _body(depth: int, widths: Sequence[int], dropouts: Sequence[float]) -> Expression:
