@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from archwright import ArchwrightClassifier, ArchwrightRegressor
+from archwright.engine import ensemble
 
 QUICK = {"budget": "1 trials, 2 epochs", "random_state": 0}
 """Enough to go through everything; what is learnt is tested elsewhere."""
@@ -52,6 +53,16 @@ def test_a_regressor_learns_diabetes():
     train, test, y_train, y_test = train_test_split(X, y, random_state=0)
     model = ArchwrightRegressor(budget="6 trials", random_state=0).fit(train, y_train)
     assert model.score(test, y_test) > 0.2
+
+
+def test_an_estimator_may_be_an_ensemble(monkeypatch):
+    monkeypatch.setattr(ensemble, "prospect", lambda missing, trained, epochs: missing)
+    X, y = load_diabetes(return_X_y=True)
+    settings = {"budget": "6 trials, 24 epochs", "strategy": "random", "random_state": 0}
+    model = ArchwrightRegressor(ensemble=4, **settings).fit(X, y)
+    assert any(address.startswith("member2.") for address in model.choices_)
+    restored = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(restored.predict(X), model.predict(X))
 
 
 def test_pipelines_and_grid_search():

@@ -41,6 +41,7 @@ class _Archwright(BaseEstimator):  # type: ignore[misc]
         strategy: str = "auto",
         objectives: str | Sequence[str] | None = None,
         constraints: str | Sequence[str] = (),
+        ensemble: int = 1,
         workers: int = 1,
         random_state: int | np.random.RandomState | None = None,
         store: str | os.PathLike[str] | None = None,
@@ -51,6 +52,7 @@ class _Archwright(BaseEstimator):  # type: ignore[misc]
         self.strategy = strategy
         self.objectives = objectives
         self.constraints = constraints
+        self.ensemble = ensemble
         self.workers = workers
         self.random_state = random_state
         self.store = store
@@ -71,6 +73,7 @@ class _Archwright(BaseEstimator):  # type: ignore[misc]
                 strategy=self.strategy,
                 objectives=self.objectives,
                 constraints=self.constraints,
+                ensemble=self.ensemble,
                 budget=self.budget,
                 workers=self.workers,
                 seed=self._seed(),
@@ -118,6 +121,7 @@ class ArchwrightClassifier(ClassifierMixin, _Archwright):  # type: ignore[misc]
         strategy: Name of a strategy.
         objectives: What matters; default: accuracy, or R2.
         constraints: Bounds such as ``"params<=200k"``.
+        ensemble: Networks that the answer may be made of; 1 for a single network.
         workers: Trials at once; 1 searches in this process.
         random_state: Seed; equal seeds give equal networks where the budget is not time.
         store: Folder that keeps the run; default: none is kept.
@@ -160,6 +164,7 @@ class ArchwrightRegressor(RegressorMixin, _Archwright):  # type: ignore[misc]
         strategy: Name of a strategy.
         objectives: What matters; default: accuracy, or R2.
         constraints: Bounds such as ``"params<=200k"``.
+        ensemble: Networks that the answer may be made of; 1 for a single network.
         workers: Trials at once; 1 searches in this process.
         random_state: Seed; equal seeds give equal networks where the budget is not time.
         store: Folder that keeps the run; default: none is kept.

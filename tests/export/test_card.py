@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from archwright.errors import ExportError
 from archwright.export.card import Facts, make_card, read_facts, render
 from archwright.problem import Architecture
-from archwright.problem.final import Comparison, FinalRecord, Interval
+from archwright.problem.final import Comparison, Ensemble, FinalRecord, Interval
 
 FINAL = FinalRecord(
     trial=3,
@@ -37,6 +38,19 @@ def test_the_card_shows_intervals_comparison_and_recipe(trained: Any) -> None:
         assert part in text, part
 
 
+def test_the_card_says_what_an_ensemble_is_made_of(trained: Any) -> None:
+    against = Comparison("accuracy", 0.01, 0.002, 0.018, "better")
+    made = Ensemble(trials=(3, 9), weights=(0.6, 0.4), comparison=against)
+    text = full(trained, Facts(final=msgspec.structs.replace(FINAL, ensemble=made, epochs=0)))
+    for part in (
+        "An ensemble of trials 3 (60%) and 9 (40%)",
+        "the mean of their probabilities",
+        "Against the best single network: the ensemble beat trial 3 alone by +1.0 points",
+    ):
+        assert part in text, part
+    assert "epochs of the final training" not in text
+
+
 def test_markup_in_names_stays_text(trained: Any) -> None:
     hostile = "<b>|`x`|\n# heading"
     text = full(trained, Facts(run=hostile, choices={hostile: hostile}, command="a ``` b", why="```"))
@@ -46,8 +60,6 @@ def test_markup_in_names_stays_text(trained: Any) -> None:
 
 
 def test_facts_come_as_a_mapping_too() -> None:
-    import msgspec
-
     found = read_facts({"run": "evening", "final": msgspec.to_builtins(FINAL), "trial": 3})
     assert found == Facts(run="evening", final=FINAL, trial=3)
     with pytest.raises(ExportError, match="Expected keys"):

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from archwright.engine.progress import describe
 from archwright.engine.ranking import incumbent
-from archwright.explain import audit, baseline_share
+from archwright.explain import audit, baseline_share, controls, show_controls, weighed
 from archwright.problem import FINAL, purpose
 from archwright.problem.final import show
 
@@ -78,10 +78,12 @@ def _say_result(result: Result, console: Console) -> None:
     cost = f", {final.cost.params:,} parameters" if final.cost is not None else ""
     console.print(
         f"[bold green]Test {final.metric} {show(final.metric, test.value)}[/] (95% interval {show(final.metric, test.low)} to {show(final.metric, test.high)}, "
-        f"{final.test_rows:,} rows){cost}, trial {final.trial} of {searched}",
+        f"{final.test_rows:,} rows){cost}, {final.answer} of {searched}",
         highlight=False,
         soft_wrap=True,
     )
+    if final.against_single is not None:
+        console.print(f"Ensemble: {final.against_single}.", highlight=False, soft_wrap=True)
     if final.comparison is not None:
         console.print(
             f"Control: {final.comparison.text()}; random search had {baseline_share(result.trials):.0%} of the training time.",
@@ -92,6 +94,10 @@ def _say_result(result: Result, console: Console) -> None:
         missing = "no random network was trained and tested beside the search; more time would allow for one."
         said = missing if result.settings.baseline else "switched off (--baseline 0)."
         console.print(f"Control: {said}", highlight=False, soft_wrap=True)
+    if known := show_controls(controls(result.trials, result.problem, result[final.trial].trial)):
+        console.print(f"Beside it: {known}.", highlight=False, soft_wrap=True)
+    for said in weighed(result.trials, result.problem):
+        console.print(said, highlight=False, soft_wrap=True)
     found = audit(result.trials, result.problem)
     for alarm in found.alarms if found is not None else ():
         console.print(f"[red]Alarm[/]: {alarm}", highlight=False, soft_wrap=True)

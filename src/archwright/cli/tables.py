@@ -91,6 +91,9 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
                 highlight=False,
                 markup=False,
             )
+        if result.final.ensemble is not None:
+            against = f": {result.final.against_single}" if result.final.against_single else ""
+            console.print(f"{result.final.answer}{against}", highlight=False, soft_wrap=True)
         if result.final.comparison is not None:
             console.print(result.final.comparison.text(), highlight=False)
     wanted = [objective.metric for objective in result.settings.objectives]
@@ -114,18 +117,6 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
         5
     ):
         console.print(f"{count} failed: {reason_text}", highlight=False, markup=False)
-
-
-def spaces_table(name: str | None, console: Console) -> None:
-    """The zoo, or one of its spaces."""
-    from archwright.space import get_space, list_spaces
-
-    if name is None:
-        name_table("space", list_spaces(), console)
-        return
-    space = get_space(name)
-    console.print(str(space), highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{space.size:,} architectures", highlight=False)
 
 
 def data_table(

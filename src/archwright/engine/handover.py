@@ -18,7 +18,7 @@ def export_candidate(result: Result, candidate: Candidate, folder: Path, *, over
     """Exports a candidate with all that its run knows about it."""
     from archwright.export import export
 
-    final = result.final if result.final is not None and result.final.trial == candidate.trial.id else None
+    final = candidate.final
     card: dict[str, Any] = {
         "run": result.name,
         "trial": candidate.trial.id,

@@ -8,6 +8,9 @@ from archwright.explain import fidelity, rank, ranking
 from archwright.problem import Problem, Trial
 from archwright.strategies.pareto import front
 
+KEPT = 10
+"""Trials of the highest fidelity whose weights are kept after a search."""
+
 
 def incumbent(problem: Problem, trials: Iterable[Trial]) -> Trial | None:
     """The best trial, or ``None`` where none can be chosen."""

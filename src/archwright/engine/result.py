@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from archwright.engine.ensemble import costs_of, graph_of
 from archwright.engine.ranking import incumbent, pareto
 from archwright.engine.settings import Settings
 from archwright.engine.store import Store
@@ -16,7 +17,7 @@ from archwright.errors import ArchwrightError, DataError, LedgerError
 from archwright.explain import why as explain_why
 from archwright.ledger import Ended, fold
 from archwright.problem import FINAL, Architecture, Problem, Trial, purpose
-from archwright.problem.final import FinalRecord, show
+from archwright.problem.final import Ensemble, FinalRecord, show
 from archwright.space import Space
 
 if TYPE_CHECKING:
@@ -28,17 +29,41 @@ if TYPE_CHECKING:
 
 
 class Candidate:
-    """One network of a run.
+    """One network of a run, or an ensemble of several as one.
+
+    Args:
+        result: The run.
+        trial: The trial that measured it; for an ensemble the best single network.
+        ensemble: What an ensemble is made of.
 
     Attributes:
-        trial: The trial that measured it.
+        trial: As given.
+        ensemble: As given.
         metrics: Its validation metrics and costs.
     """
 
-    def __init__(self, result: Result, trial: Trial) -> None:
+    def __init__(self, result: Result, trial: Trial, ensemble: Ensemble | None = None) -> None:
         self._result = result
-        self.trial = trial
+        self.trial, self.ensemble = trial, ensemble
         self.metrics: dict[str, float] = dict(trial.final.values) if trial.final else {}
+        if ensemble is not None and result.final is not None:
+            members = [member.architecture for member in self.members]
+            self.metrics = result.final.valid | costs_of(result.problem, members, self.graph)
+
+    @property
+    def members(self) -> list[Candidate]:
+        """The networks that it is made of: those of an ensemble, else itself alone."""
+        if self.ensemble is None:
+            return [self]
+        return [self._result[number] for number in self.ensemble.trials]
+
+    @property
+    def final(self) -> FinalRecord | None:
+        """The result of the test, if this is the network that was chosen."""
+        final = self._result.final
+        if final is None or (final.trial, final.ensemble) != (self.trial.id, self.ensemble):
+            return None
+        return final
 
     @property
     def architecture(self) -> Architecture:
@@ -47,12 +72,22 @@ class Candidate:
 
     @property
     def choices(self) -> dict[str, str]:
-        """The choices for people: address to label."""
+        """The choices for people: address to label; those of an ensemble begin with ``member1``."""
+        if self.ensemble is not None:
+            return {
+                f"member{number}.{address}": label
+                for number, member in enumerate(self.members, start=1)
+                for address, label in member.choices.items()
+            }
         return dict(self._result.problem.space.describe(self.architecture))
 
     @property
     def graph(self) -> Graph:
         """The network as a graph of operations."""
+        if self.ensemble is not None:
+            members = [member.architecture for member in self.members]
+            made = self.ensemble
+            return graph_of(self._result.problem, members, made.weights, made.logits)
         return self._result.problem.graph(self.architecture)  # type: ignore[return-value]
 
     @property
@@ -70,8 +105,7 @@ class Candidate:
         """
         from archwright.evaluators import weights_of
 
-        final = self._result.final
-        digest = final.weights if final is not None and final.trial == self.trial.id else None
+        digest = self.final.weights if self.final is not None else None
         if digest is None:
             digest = self._result.checkpoint(self.trial)
         if digest is None:
@@ -90,6 +124,9 @@ class Candidate:
 
     def why(self) -> str:
         """Where the architecture comes from, step by step, with the reason of each."""
+        if self.ensemble is not None:
+            made = f"{str(self.ensemble).capitalize()}."
+            return "\n\n".join([made, *(member.why() for member in self.members)])
         return explain_why(self._result.trials, self.trial.id, self._result.problem).text()
 
     def export(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Exported:
@@ -100,7 +137,8 @@ class Candidate:
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={show(name, value)}" for name, value in self.metrics.items())
-        return f"Candidate(trial={self.trial.id}, {values})"
+        of = f"trial={self.trial.id}" if self.ensemble is None else str(self.ensemble)
+        return f"Candidate({of}, {values})"
 
 
 class Result:
@@ -160,7 +198,7 @@ class Result:
             ArchwrightError: Where no trial has finished.
         """
         if self.final is not None:
-            return self[self.final.trial]
+            return Candidate(self, self.trials[self.final.trial], self.final.ensemble)
         best = incumbent(self.problem, self.trials)
         if best is None:
             reasons = sorted({trial.reason for trial in self.trials if trial.reason})
@@ -230,7 +268,7 @@ class Result:
             return ""
         test = final.test[final.metric]
         shown, low, high = (show(final.metric, value) for value in (test.value, test.low, test.high))
-        return f"test {final.metric} {shown} [{low}, {high}], {final.cost.params:,} parameters, trial {final.trial}, "
+        return f"test {final.metric} {shown} [{low}, {high}], {final.cost.params:,} parameters, {final.answer}, "
 
 
 def problem_of(settings: Settings) -> Problem:

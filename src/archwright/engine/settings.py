@@ -13,6 +13,7 @@ import msgspec
 from archwright import __version__
 from archwright.ledger import Event
 from archwright.problem import Budget, Constraint, Fidelity, Objective, Signature
+from archwright.strategies.opening import Start
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         strategy: Name and options.
         evaluator: Name of the evaluator, or of the user's own function.
         own: Whether it is the user's own function, which must be passed again to go on.
+        starts: What is tried before the strategy is asked.
         objectives: What matters, the most important first.
         constraints: Bounds.
         budget: What may be spent, all sessions together.
@@ -39,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         fidelity: The full fidelity of a trial.
         final: The fidelity of the final training; where time is limited it ends earlier if it must.
         after: Seconds of a time budget to be left for what follows the search, such as an export.
+        ensemble: Networks that the answer may be made of, repetitions counted.
         signature: Input shapes and output sizes.
         notes: What was decided before the first trial and why, such as how the fidelity follows from the measured speed.
         command: How to start this run again.
@@ -57,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     evaluator: str = "train"
     own: bool = False
+    starts: tuple[Start, ...] = ()
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
     budget: Budget
@@ -66,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     fidelity: Fidelity
     final: Fidelity
     after: float = 0.0
+    ensemble: int = 1
     signature: Signature
     notes: dict[str, Any] = {}
     command: str = ""

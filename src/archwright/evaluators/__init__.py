@@ -8,7 +8,7 @@ from archwright.evaluators.numerics import FP32, MODES, Mode
 from archwright.evaluators.pace import time_epoch
 from archwright.evaluators.predict import predict
 from archwright.evaluators.recipe import Recipe, default_recipe
-from archwright.evaluators.state import State, weights_of
+from archwright.evaluators.state import State, as_checkpoint, weights_of
 from archwright.evaluators.threads import using_threads
 from archwright.evaluators.train import Train
 from archwright.evaluators.zero_cost import DATA_FREE, SCORES, ZeroCost, graph_score, list_scores, score
@@ -25,6 +25,7 @@ __all__ = [
     "State",
     "Train",
     "ZeroCost",
+    "as_checkpoint",
     "check_memory",
     "default_recipe",
     "fit",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
@@ -164,6 +164,12 @@ def weights_of(content: bytes) -> dict[str, Tensor]:
     """
     _, tensors = _read(content)
     return _under("weights.", tensors) | _under("average.", tensors)
+
+
+def as_checkpoint(weights: Mapping[str, Tensor]) -> bytes:
+    """Return a state dict as bytes that :func:`weights_of` reads; no training goes on from them."""
+    about = {"archwright": json.dumps({"format": FORMAT})}
+    return save({f"weights.{name}": value.contiguous() for name, value in weights.items()}, about)
 
 
 def _floats(module: nn.Module) -> list[tuple[str, Tensor]]:

@@ -76,6 +76,7 @@ def make_card(graph: Graph, task: Task, facts: Facts) -> dict[str, Any]:
             "fingerprint": graph.fingerprint,
             **msgspec.to_builtins(graph.cost),
         },
+        "ensemble": None,
         "architecture": {"space": facts.space, "choices": facts.choices, "why": facts.why},
         "task": {
             "name": task.name,
@@ -112,6 +113,12 @@ def make_card(graph: Graph, task: Task, facts: Facts) -> dict[str, Any]:
             "recipe": final.recipe,
             "warnings": [warning for warning in final.warnings if warning not in task.warnings],
         }
+        if final.ensemble is not None:
+            card["ensemble"] = {
+                **msgspec.to_builtins(final.ensemble),
+                "text": str(final.ensemble),
+                "against": final.against_single,
+            }
     return card
 
 

@@ -19,7 +19,7 @@ from archwright.problem import Cost, Shape
 
 _FLOAT_BYTES = 4
 _FILLS = frozenset(
-    {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.copy_}
+    {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.copy_, Tensor.fill_diagonal_}
     | {torch.nn.init.kaiming_uniform_, torch.nn.init.normal_}
 )
 _CONSTRUCTORS = _device_constructors()

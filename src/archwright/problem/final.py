@@ -65,8 +65,40 @@ class Comparison(msgspec.Struct, frozen=True):
         return f"{verb} {self.numbers} on the same test rows"
 
 
+class Ensemble(msgspec.Struct, frozen=True, kw_only=True):
+    """Networks that are handed over as one, compared with the best single network.
+
+    Attributes:
+        trials: The members; each has the weights that its trial left.
+        weights: The share of each in the mean of the predictions.
+        logits: Whether probabilities are averaged, and the outputs are their logarithms.
+        valid: Metrics of the best member alone on the validation rows, all of them.
+        test: Metrics of the best single network on the test rows.
+        comparison: The ensemble against that network, on the same test rows.
+    """
+
+    trials: tuple[int, ...]
+    weights: tuple[float, ...]
+    logits: bool = True
+    valid: dict[str, float] = {}
+    test: dict[str, Interval] = {}
+    comparison: Comparison | None = None
+
+    def __str__(self) -> str:
+        """Name the members for people.
+
+        >>> str(Ensemble(trials=(7, 4), weights=(0.6, 0.4)))
+        'ensemble of trials 7 (60%) and 4 (40%)'
+        """
+        parts = [f"{trial} ({weight:.0%})" for trial, weight in zip(self.trials, self.weights)]
+        return f"ensemble of trials {', '.join(parts[:-1])} and {parts[-1]}"
+
+
 class FinalRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The chosen network, measured once on the test split. All of it is JSON.
+
+    If it is an ensemble, ``test``, ``valid``, ``cost`` and ``weights`` are those of the ensemble,
+    and ``trial`` is the best single network, which the control is compared with.
 
     Attributes:
         trial: The trial whose architecture was chosen.
@@ -87,6 +119,7 @@ class FinalRecord(msgspec.Struct, frozen=True, kw_only=True):
         finalists: Trials that were retrained, the chosen one first.
         test_rows: Rows of the test split.
         warnings: What a reader must know, in full sentences.
+        ensemble: What the network is made of, if it is an ensemble.
     """
 
     trial: int
@@ -107,6 +140,19 @@ class FinalRecord(msgspec.Struct, frozen=True, kw_only=True):
     finalists: tuple[int, ...] = ()
     test_rows: int = 0
     warnings: tuple[str, ...] = ()
+    ensemble: Ensemble | None = None
+
+    @property
+    def answer(self) -> str:
+        """The network for people: ``"trial 7"``, or an ensemble with its members."""
+        return str(self.ensemble) if self.ensemble is not None else f"trial {self.trial}"
+
+    @property
+    def against_single(self) -> str | None:
+        """One sentence: an ensemble against the best single network on the test rows."""
+        if self.ensemble is None or self.ensemble.comparison is None:
+            return None
+        return self.ensemble.comparison.text("the ensemble", f"trial {self.trial} alone")
 
 
 def show(metric: str, value: float) -> str:

@@ -70,6 +70,7 @@ def page(
     ranked = ranking(trials, problem)
     known = {trial.id: trial for trial in trials}
     chosen = known.get(final.trial) if final is not None else (ranked[0] if ranked else None)
+    made = final.ensemble if final is not None else None
     lineage = why(trials, chosen.id, problem) if chosen is not None else None
     return {
         "title": name or header.task or problem.space.name,
@@ -83,7 +84,7 @@ def page(
         "chosen": chosen.id if chosen is not None else None,
         "charts": sections.charts(trials, problem, chosen),
         "lineage": sections.lineage(lineage) if lineage is not None else None,
-        "architecture": sections.architecture(problem, chosen),
+        "architecture": sections.architecture(problem, chosen, made, known),
         "shared": shared(found, problem) if (found := audit(trials, problem)) is not None else None,
         "importance": sections.importances(importance(trials, problem, seed=problem.seed), problem) if ranked else None,
         "top": sections.top(ranked, problem, chosen),
@@ -120,6 +121,8 @@ def _hero(
         note = ""
         if final.baseline_trial == final.trial:
             note = "The chosen network comes from the random baseline."
+        if final.against_single is not None:
+            note = sections.sentence(f"{final.against_single} ({final.answer})")
         return {
             "kicker": f"test {final.metric}",
             "value": show(final.metric, test.value),
@@ -168,7 +171,9 @@ def _tiles(
         tiles.append({"name": "wall time", "value": figures.duration(seconds), "more": f"of {problem.budget}"})
     tiles.append({"name": "time in training", "value": figures.duration(spent), "more": "all workers together"})
     if chosen is not None:
-        tiles.append({"name": "chosen", "value": f"trial {chosen.id}", "more": _how(chosen, final)})
+        made = final.ensemble if final is not None else None
+        value = f"trial {chosen.id}" if made is None else f"{len(made.trials)} networks"
+        tiles.append({"name": "chosen", "value": value, "more": _how(chosen, final)})
     return tiles
 
 
@@ -182,6 +187,8 @@ _STATUSES: dict[Status, str] = {
 
 
 def _how(chosen: Trial, final: FinalRecord | None) -> str:
+    if final is not None and final.ensemble is not None:
+        return final.answer
     if final is not None and final.epochs:
         return f"{final.epochs} epochs, {final.numerics}"
     return "the best on validation rows"
@@ -227,7 +234,9 @@ def _facts(
         facts.append(("evaluator", header.evaluator))
     if final is not None:
         facts += [
-            (
+            ("members", final.answer)
+            if final.ensemble is not None
+            else (
                 "final training",
                 f"{final.epochs} epochs, {final.numerics}, {figures.duration(final.seconds)} with the test",
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,7 +23,7 @@ from archwright.explain import (
 from archwright.explain.reasons import reasons
 from archwright.export.verify import SPLITS, Checks
 from archwright.problem import Problem, Trial
-from archwright.problem.final import show
+from archwright.problem.final import Ensemble, show
 from archwright.report import figures
 
 _TOP, _BARS, _OPTIONS = 12, 10, 6
@@ -90,19 +90,31 @@ def _step(metric: str, step: Step, *, last: bool) -> dict[str, Any]:
     }
 
 
-def architecture(problem: Problem, chosen: Trial | None) -> dict[str, Any] | None:
-    """The drawing and the choices of the chosen network."""
+def architecture(
+    problem: Problem, chosen: Trial | None, made: Ensemble | None, trials: Mapping[int, Trial]
+) -> dict[str, Any] | None:
+    """The drawing and the choices of the chosen network, or of an ensemble's members."""
     if chosen is None:
         return None
     from markupsafe import Markup
 
     from archwright.graph import Graph
     from archwright.graph.draw import svg
+    from archwright.graph.ensemble import ensemble
 
-    graph = problem.graph(chosen.proposal.architecture)
+    members = [trials[number] for number in made.trials] if made is not None else [chosen]
+    found = [problem.graph(trial.proposal.architecture) for trial in members]
+    graphs = [graph for graph in found if isinstance(graph, Graph)]
+    drawn = graphs[0] if graphs and made is None else None
+    if made is not None and len(graphs) == len(members):
+        drawn = ensemble(graphs, made.weights, logits=made.logits)
     return {
-        "svg": Markup(svg(graph)) if isinstance(graph, Graph) else None,
-        "choices": problem.space.describe(chosen.proposal.architecture),
+        "svg": Markup(svg(drawn)) if drawn is not None else None,
+        "choices": [
+            (f"member{number}.{address}" if made is not None else address, label)
+            for number, trial in enumerate(members, start=1)
+            for address, label in problem.space.describe(trial.proposal.architecture)
+        ],
     }
 
 

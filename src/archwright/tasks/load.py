@@ -17,7 +17,7 @@ from archwright.tasks.builtin import BUILT_IN
 from archwright.tasks.fit import Scaling, column_sizes, fit_images, fit_table
 from archwright.tasks.images import image_folder, natural_changes
 from archwright.tasks.preprocess import TEXT_SUFFIXES
-from archwright.tasks.raw import Raw
+from archwright.tasks.raw import Raw, with_test
 from archwright.tasks.split import TEST, TRAIN, VALID, split
 from archwright.tasks.tables import frame_with_target, table_file
 from archwright.tasks.targets import settle
@@ -34,6 +34,7 @@ def load_task(
     source: str | Path | tuple[Any, Any] | pd.DataFrame,
     target: str | None = None,
     *,
+    test: str | Path | tuple[Any, Any] | pd.DataFrame | None = None,
     kind: str | None = None,
     seed: int = 0,
     image_size: int | None = None,
@@ -49,6 +50,7 @@ def load_task(
         source: A built-in name (:func:`list_tasks`); ``hf:NAME`` for Hugging Face; a folder of class folders; an ``.npz``, CSV, Parquet
             or text file (``.txt``, ``.txt.gz``); a DataFrame; or ``(x, y)`` in memory (two dimensions: a table, three or four: images).
         target: Column (of a table) or array (of an ``.npz`` file) to predict.
+        test: The rows to test on, if they are not in ``source``: a source of the same form.
         kind: ``"classification"`` or ``"regression"``; by default texts, truths and few distinct whole numbers are classes.
         seed: Seed of the split.
         image_size: Pixels of the images' long side; by default their own, at most 64.
@@ -69,9 +71,14 @@ def load_task(
     if image_size is not None and image_size < 4:
         raise DataError(f"Got image_size={image_size}; expected at least 4 pixels.")
     if isinstance(source, str | Path) and is_text(path := Path(source).expanduser()) and path.is_file():
+        if test is not None:
+            raise DataError("Got test rows for a text, which is cut in its order. Leave out test=.")
         task = text_task(path, target, kind, seed, holdout=holdout)
     else:
-        task = make_task(_read(source, target, image_size), kind, seed, holdout=holdout, scaling=scaling)
+        raw = _read(source, target, image_size)
+        if test is not None:
+            raw = with_test(raw, _read(test, target, image_size))
+        task = make_task(raw, kind, seed, holdout=holdout, scaling=scaling)
     if image_size is not None and task.modality != "image":
         raise DataError(f"Got image_size={image_size} for {task.name!r}, which holds no images. Leave it out.")
     return task

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 import torch
@@ -29,6 +30,14 @@ def concat(*xs: Tensor) -> Tensor:
     return torch.cat(xs, 1)
 
 
+def ensemble_mean(*xs: Tensor, weights: tuple[float, ...], logits: bool) -> Tensor:
+    """The weighted mean of predictions; of logits, the logarithm of their mean probabilities."""
+    if not logits:
+        return reduce(torch.add, [weight * x for weight, x in zip(weights, xs, strict=True)])
+    parts = [F.log_softmax(x, 1) + math.log(weight) for weight, x in zip(weights, xs, strict=True)]
+    return torch.logsumexp(torch.stack(parts), 0)
+
+
 def zeros(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Zeros of this shape, one for each row of x."""
     return x.new_zeros(x.shape[0], *shape)
@@ -37,6 +46,11 @@ def zeros(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def global_avg_pool(x: Tensor) -> Tensor:
     """The mean over the map."""
     return x.mean((2, 3))
+
+
+def global_max_pool(x: Tensor) -> Tensor:
+    """The maximum over the map."""
+    return x.amax((2, 3))
 
 
 def pad_to(x: Tensor, height: int, width: int) -> Tensor:

@@ -17,6 +17,17 @@ class Linear(nn.Linear):
         super().__init__(features, width, bias)
 
 
+class ScaledLinear(nn.Linear):
+    """Fully connected layer without bias, times a constant that keeps the first outputs small."""
+
+    def __init__(self, features: int, width: int, scale: float = 1 / 9) -> None:
+        super().__init__(features, width, bias=False)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.scale
+
+
 class Dropout(nn.Dropout):
     """Zeroes features at random in training."""
 
