@@ -106,10 +106,11 @@ def _references(depth: int, widths: Sequence[int], dropouts: Sequence[float]) ->
     periodic = {"stem.numbers": "periodic", "stem.numbers.periodic.sigma": "1.0", "stem.scale": "learned"}
     blocks = {"body": "residual", "body.residual.blocks.depth": str(min(depth, 2)), "ratio": "2", "norm": "batch"}
     return {
+        "mlp-piecewise": settings(3, 256, 0.1, network="single", **piecewise),
         "tabm": settings(2, 128, 0.1, network="ensemble", **piecewise),
         "realmlp": settings(3, 256, 0.1, network="single", **{**periodic, "activation": "silu"}),
         "resnet": settings(2, 128, 0.1, network="single", **{"stem.numbers": "plain", **blocks}),
-        "plain": settings(3, 256, 0.1, network="single", **{"stem.numbers": "plain"}),
+        "mlp": settings(3, 256, 0.1, network="single", **{"stem.numbers": "plain"}),
         "ft-transformer": {
             "network": "transformer",
             "network.transformer.tokens.width": "32",
