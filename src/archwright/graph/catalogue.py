@@ -294,14 +294,6 @@ _register(
     kind="linear",
     elastic=("width", "activation", "dropout"),
 )
-_register(
-    "residual_block",
-    _VECTOR + "ResidualBlock",
-    "Norm, linear layer, activation, dropout, linear layer, residual (ResNet for tables).",
-    {"ratio": 2, "activation": "relu", "norm": "batch", "dropout": 0.0},
-    kind="linear",
-    elastic=("ratio", "activation", "dropout"),
-)
 
 _register(
     "embedding",
