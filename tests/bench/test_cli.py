@@ -95,3 +95,98 @@ def test_a_search_that_fails_is_told(store):
         store,
     )
     assert "1 searches run" in out
+
+
+CONTEST = """
+from archwright.bench import ContestCase, Files, Suite
+from archwright.problem import Budget
+files = lambda data, folder: Files({train!r}, {test!r}, "y")
+case = ContestCase("made-up", files, "tabular", "accuracy", (Budget(seconds=20.0),), ("boosting", "sklearn-mlp"), "boosting")
+SUITE = Suite("made-up", "Made up.", (case,))
+"""
+
+
+@pytest.fixture
+def contest(tmp_path):
+    """A suite file with a small table, and the words that choose a store."""
+    for name, count in (("train", 60), ("test", 20)):
+        rows = [f"{n % 10},{int(n % 10 > 4)}" for n in range(count)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["x,y", *rows]))
+    text = CONTEST.format(train=str(tmp_path / "train.csv"), test=str(tmp_path / "test.csv"))
+    (tmp_path / "suite.py").write_text(text)
+    return str(tmp_path / "suite.py"), "--store", str(tmp_path / "store")
+
+
+def put(folder, suite, method, seed, accuracy, seconds=10.0, budget="20s"):
+    from archwright.bench import Trajectory
+    from archwright.bench.contest import parse_method
+    from archwright.bench.store import BenchStore, Setting
+
+    final = {"test accuracy": accuracy, "rows": 60.0, "test_rows": 20.0}
+    setting = Setting(suite, "made-up", method, budget)
+    record = (setting, seed, parse_method(method).code, Trajectory((), (), (seconds,), final=final))
+    BenchStore(folder).add([record])
+
+
+def test_a_contest_is_told_by_budget_with_what_is_missing_and_over_time(contest, tmp_path):
+    suite, *store = contest
+    for seed in range(3):
+        put(store[1], suite, "boosting", seed, 0.8 + seed / 100)
+        put(store[1], suite, "random", seed, 0.85, 20.2 + seed)
+        put(store[1], suite, "boosting", seed, 0.9, 30.0, "30s")
+        put(store[1], suite, "random", seed, 0.92, 30.0, "30s")
+    put(store[1], suite, "sklearn-mlp", 1, 0.7)
+    shown = run("table", suite, *store)
+    assert shown.count("made-up: test accuracy (%), compared with boosting") == 2
+    assert shown.index("20s") < shown.index("30s")
+    assert "+4.00 [+1.52, +6.48]" in shown
+    assert "3/0/0" in shown
+    assert "sklearn-mlp has no answer for seeds 0, 2" in shown
+    (over,) = [line.split() for line in shown.splitlines() if line.startswith("random") and "21.2" in line]
+    assert over[:4] == ["random", "21.2", "22.2", "2"]
+    found = [json.loads(line) for line in run("table", suite, "--json", *store).splitlines()]
+    assert {one["over"] for one in found if one.get("method") == "random"} == {0, 2}
+    assert "Drawn" in run("plot", suite, "-o", str(tmp_path / "out.svg"), *store)
+    assert "minutes" in (tmp_path / "out.svg").read_text()
+
+
+def test_what_is_recorded_of_a_contest_is_not_run_again(contest):
+    suite, *store = contest
+    for method in ("boosting", "sklearn-mlp"):
+        for seed in range(3):
+            put(store[1], suite, method, seed, 0.8)
+    out = run("run", suite, *store, "--workers", "1")
+    assert "0 to run, 0.0 core-hours at most" in out
+    assert "0 searches run, 6 known before" in out
+
+
+@pytest.mark.slow
+def test_a_contest_that_was_killed_goes_on_and_tells_what_fails(contest):
+    import os
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    from archwright.bench.store import BenchStore
+
+    suite, *store = contest
+    words = ["run", suite, *store, "--methods", "boosting,boosting(wrong=1)", "--seeds", "2", "--workers", "1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "archwright", "bench", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 120
+    while not (os.path.exists(f"{store[1]}/contests") and BenchStore(store[1]).settings(suite)):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    out = run(*words, code=1)
+    assert "1 known before" in out
+    assert "1 searches run" in out
+    assert "boosting(wrong=1) on made-up, 20s, seed 0: " in out
+    assert "unrecognized arguments: --wrong 1" in out
+    assert "2" in run("table", suite, *store)

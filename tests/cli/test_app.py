@@ -17,7 +17,7 @@ from archwright.cli.app import _options_of, app
 from archwright.cli.handover import conclude
 from archwright.engine import Store
 from archwright.errors import LedgerError
-from archwright.space import OUTPUTS, Space, chain, choice, op
+from archwright.space import OUTPUTS, Space, chain, choice, get_space, op
 
 COMMANDS = (
     "bench",
@@ -108,14 +108,25 @@ def test_more_budget_on_the_command_line_for_machines(store):
 def test_spaces_strategies_and_data_are_listed():
     assert "nas-bench-201" in invoke("spaces").output
     assert "15,625 architectures" in invoke("spaces", "nas-bench-201").output
+    assert "559,386" in invoke("spaces", "nas-bench-201").output
+    assert "64 symbols" in invoke("spaces", "rnn-cell").output
     assert "evolution" in invoke("strategies").output
     assert "fashion-mnist" in invoke("data").output
     assert "107" in invoke("data", "wine").output or "train" in invoke("data", "wine").output
 
 
+def test_a_reference_is_printed_as_a_start():
+    printed = json.loads(invoke("spaces", "nas-bench-201", "--reference", "ResNet").output)
+    assert printed["cell.edge0_1"] == "nor_conv_3x3"
+    assert set(printed) == {info.address for info in get_space("nas-bench-201").choices()}
+    done = command("spaces", "darts", "--reference", "GDSA")
+    assert (done.returncode, "Did you mean 'GDAS'" in done.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("search", "digits", "--space", "darts", "--start", "GDSA"), "Did you mean 'GDAS'"),
         (("search", "digist"), "Did you mean 'digits'"),
         (("search", "digits", "--budget", "soon"), "expected a duration"),
         (("search", "digits", "--space", "cnnn"), "Did you mean 'cnn'"),

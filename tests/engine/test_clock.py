@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archwright.engine.clock import FEWEST_EPOCHS, RESERVE_SHARE, Clock, Ending, Pace
+from archwright.engine.clock import RESERVE_SHARE, Clock, Ending, Pace
 from archwright.problem import Architecture, Fidelity, Measurement, Proposal, Trial
 
 positive = st.floats(1e-3, 1e4)
@@ -55,11 +55,8 @@ def test_a_finalist_is_given_what_there_is_time_for(ending, pace, seconds, least
     found, epochs = ending.affordable(seconds, pace, least), seconds / ending.epoch(pace)
     if epochs <= least:
         assert found is None
-    elif epochs >= FEWEST_EPOCHS:
-        assert found == Fidelity(min(ending.fidelity.epochs, math.ceil(epochs)))
     else:
-        assert found.epochs == FEWEST_EPOCHS
-        assert found.cost == pytest.approx(max(epochs, 0.02), abs=0.002)
+        assert found == Fidelity(min(ending.fidelity.epochs, math.ceil(epochs)))
 
 
 @given(endings, paces, st.floats(1.0, 1e5), st.integers(1, 8))

@@ -404,7 +404,7 @@ def test_a_store_of_a_newer_version_is_left_alone(run, resume, tmp_path):
 
 def test_a_store_that_cannot_be_used_is_named_before_networks_are_timed(tmp_path, monkeypatch):
     (tmp_path / "ledger.db").write_bytes(b"no database" * 1000)
-    monkeypatch.setattr("archwright.engine.setup.choose_fidelity", never)
+    monkeypatch.setattr("archwright.engine.api.make_plan", never)
     with pytest.raises(LedgerError, match="damaged"):
         aw.search("wine", budget="10s", workers=1, store=tmp_path, progress="none")
 

@@ -5,8 +5,9 @@ import re
 import pytest
 
 import archwright as aw
-from archwright.engine import setup
+from archwright.engine import plan
 from archwright.engine.final import _failed, _unmeasured
+from archwright.engine.plan import make_ending
 from archwright.graph.latency import entry
 from archwright.space import OUTPUTS, chain, choice, op
 from archwright.tasks import load_task
@@ -64,8 +65,8 @@ def test_networks_that_a_latency_table_does_not_know_are_told_of():
 def test_the_cores_are_shared_among_the_finalists_where_time_is_limited(
     budget, baseline, workers, threads, monkeypatch
 ):
-    monkeypatch.setattr(setup, "default_workers", lambda: 6)
+    monkeypatch.setattr(plan, "default_workers", lambda: 6)
     task = load_task("wine")
-    found = setup.ending(task, aw.Fidelity(60), 12.0, baseline, aw.Budget.parse(budget), workers)
+    found = make_ending(task, aw.Fidelity(60), 12.0, baseline, aw.Budget.parse(budget), workers)
     assert found.threads == threads
-    assert setup.ending(None, aw.Fidelity(), 0.0, 0.1, aw.Budget.parse(budget), workers).finalists == 0
+    assert make_ending(None, aw.Fidelity(), 0.0, 0.1, aw.Budget.parse(budget), workers).finalists == 0

@@ -246,22 +246,6 @@ def test_with_more_time_the_answer_is_trained_for_longer(search, tmp_path):
     assert result.final.weights == long.final.artifacts["checkpoint"] != first.final.weights
 
 
-@pytest.mark.parametrize(
-    ("epoch", "planned", "most", "spent", "expected"),
-    [
-        (0, 10, 60, 0.0, 10),
-        (10, 10, 60, 50.0, 20),
-        (10, 10, 15, 50.0, 15),
-        (10, 30, 15, 50.0, 20),
-        (10, 10, 60, 99.9, 11),
-        (10, 10, 60, 120.0, 11),
-    ],
-)
-def test_a_training_that_goes_on_plans_by_its_own_pace(epoch, planned, most, spent, expected):
-    state = SimpleNamespace(epoch=epoch)
-    assert train._in_time(state, planned, most, {"seconds": 100.0, "spent": spent}) == expected
-
-
 def test_weights_of_the_answer_and_what_could_go_on_outlive_the_search(monkeypatch):
     monkeypatch.setattr(session, "KEPT", 0)
     given_up = trial(measured(1, "left"), measured(2), status="stopped", by=FINAL)

@@ -49,8 +49,8 @@ def data() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    monkeypatch.setattr("archwright.engine.setup.TRIAL_SAMPLES", 300)
-    monkeypatch.setattr("archwright.engine.setup.FINAL_SAMPLES", 600)
+    monkeypatch.setattr("archwright.engine.plan.TRIAL_SAMPLES", 300)
+    monkeypatch.setattr("archwright.engine.plan.FINAL_SAMPLES", 600)
 
 
 def search(tmp_path, **settings):

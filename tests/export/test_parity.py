@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from archwright.export import export
-from archwright.graph.module import build
+from archwright.graph.module import build, calibrate
 from archwright.space import get_space
 from archwright.tasks import Task, load_task
 
@@ -36,6 +37,18 @@ def load(data: str, folder: Path) -> Task:
         "Zwölf Boxkämpfer jagen Viktor\n\tquer über den großen Sylter Deich, 1 2 3 4 5!\n" * 40 + "Ende." * 20
     )
     return load_task(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", ["wine", "diabetes"])
+@pytest.mark.parametrize("name", get_space("mlp").references)
+def test_parity_of_references_for_tables(data: str, name: str, tmp_path: Path) -> None:
+    task, space = load_task(data), get_space("mlp")
+    module = build(graph := space.graph(space.references[name], task.signature), 0)
+    calibrate(module, torch.from_numpy(task.train.x))
+    found = export(tmp_path / "out", graph=graph, state=module.state_dict(), task=task)
+    assert found.checks is not None
+    assert max(found.checks.differences.values()) <= 1e-4
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ from torch import nn
 
 from archwright.graph import GraphBuilder
 from archwright.graph.blocks.attention import Attention, FeedForward
-from archwright.graph.module import build
+from archwright.graph.blocks.image import ConvPoolBN
+from archwright.graph.module import build, calibrate
 from archwright.graph.ops import REQUIRED, ops
 from archwright.problem import Signature
 
@@ -16,6 +17,10 @@ IMAGE = [name for name, spec in ops().items() if spec.arity == 1 and spec.kind i
 VARIANTS = [
     ("mbconv", {"width": 4, "expansion": 1}),
     ("mbconv", {"width": 3, "se": True}),
+    ("conv_pool_bn", {"width": 4, "pool": 2, "kernel": 5}),
+    ("convnext", {"kernel": 3, "expansion": 2, "se": True}),
+    ("whitening", {"patch": 3}),
+    ("patch_conv", {"width": 5, "patch": 4, "activation": "gelu"}),
     ("max_pool", {"bn": True, "kernel": 2}),
     ("avg_pool", {"bn": True, "kernel": 2}),
     ("factorized_reduce", {"width": 1}),
@@ -158,3 +163,41 @@ def test_fewer_heads_and_hidden_features_are_leading_slices() -> None:
         )
         given[last][:, small.state_dict()[last].shape[1] :] = 0
         torch.testing.assert_close(small(x), large(x))
+
+
+def test_whitening_decorrelates_patches_of_the_training_rows() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(64, 3, 12, 12, generator=generator)
+    x = torch.nn.functional.avg_pool2d(x, 3, 1) @ torch.randn(10, 10, generator=generator)
+    builder = GraphBuilder(Signature(((3, 10, 10),), (24,)))
+    value = builder.add("whitening", [builder.input()], activation="none")
+    assert value.shape == (24, 9, 9)
+    module = build(builder.finish([builder.add("global_max_pool", [value])]), 0)
+    block = module.get_submodule("whitening")
+    before = block.weight.clone()
+    torch.testing.assert_close(before[:12].flatten(1) @ before[:12].flatten(1).T, torch.eye(12))
+    calibrate(module, x)
+    outputs = block(x).transpose(0, 1).flatten(1)
+    moments = outputs[:12] @ outputs[:12].T / outputs.shape[1]
+    torch.testing.assert_close(moments, torch.diag(moments.diagonal()), atol=1e-2, rtol=0)
+    assert moments.diagonal().max() < 1.001
+    assert moments.diagonal().max() > 0.99
+    torch.testing.assert_close(outputs[12:], -outputs[:12])
+    calibrate(module, 10 * x)
+    torch.testing.assert_close(moments.diagonal(), block(10 * x)[:, :12].square().mean((0, 2, 3)))
+
+
+def test_a_pooled_convolution_begins_as_the_identity_on_its_first_channels() -> None:
+    block = ConvPoolBN((3, 7, 7), 5, pool=2).eval()
+    x = torch.randn(2, 3, 7, 7, generator=torch.Generator().manual_seed(0))
+    expected = nn.functional.gelu(block.bn(nn.functional.pad(nn.functional.max_pool2d(x, 2), (0,) * 4 + (0, 2))))
+    torch.testing.assert_close(block(x)[:, :3], expected[:, :3])
+    assert block(x).shape == (2, 5, 3, 3)
+
+
+def test_a_scaled_linear_layer_is_a_linear_one_times_a_constant() -> None:
+    builder = GraphBuilder(Signature(((5,),), (3,)))
+    module = build(builder.finish([builder.add("scaled_linear", [builder.input()], width=3, scale=0.5)]), 0)
+    x = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    weight = module.get_parameter("scaled_linear.weight")
+    torch.testing.assert_close(module(x), 0.5 * x @ weight.T)

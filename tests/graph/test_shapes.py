@@ -120,6 +120,10 @@ def test_the_measured_cost_is_that_of_the_real_module() -> None:
         "attention": {"heads": 2, "head_dim": 3},
         "ffn": {"ratio": 1.5},
         "layer_norm": {},
+        "conv_pool_bn": {"width": 6, "pool": 2},
+        "convnext": {"expansion": 2, "se": True},
+        "whitening": {},
+        "patch_conv": {"width": 6},
     }.items():
         found = call(name, tuple(attrs.items()), ((4, 5, 6),))
         module = make_block(found.spec, found.attrs, found.inputs)

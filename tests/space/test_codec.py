@@ -13,7 +13,14 @@ from archwright.space import DOWN, OUTPUTS, Space, chain, choice, get_space, lis
 
 
 def space_of_class(cls: type) -> Space:
-    return Space(chain(op(cls, kernel=(3, 1), stride=DOWN), take(0), op("linear", width=OUTPUTS[1])))
+    return Space(
+        chain(
+            op(cls, kernel=(3, 1), stride=DOWN),
+            op("max_pool", kernel=DOWN[3], stride=DOWN[3]),
+            take(0),
+            op("linear", width=OUTPUTS[1]),
+        )
+    )
 
 
 def test_users_classes_are_written_by_name() -> None:

@@ -61,6 +61,13 @@ def test_down_never_goes_below_four() -> None:
     assert sizes == [(1, 17, 8), (1, 9, 4)]
 
 
+@pytest.mark.parametrize(("least", "halvings"), [(1, 3), (2, 2), (3, 1), (4, 1), (5, 0)])
+def test_down_halves_to_any_least_map(least: int, halvings: int) -> None:
+    layers = repeat(op("conv_pool_bn", width=2, pool=DOWN[least]), 4)
+    sizes = shapes(graph(chain(layers, HEAD), signature=Signature(((1, 9, 12),), (2,))), "conv_pool_bn")
+    assert sizes[-1][1] == 9 // 2**halvings
+
+
 STRIDED = op("relu_conv_bn", kernel=1, stride=STRIDE)
 
 

@@ -40,6 +40,7 @@ LEAVES = st.sampled_from(
         op("none"),
         op("relu"),
         op("max_pool", stride=DOWN),
+        op("avg_pool", kernel=DOWN[3], stride=DOWN[3]),
         op("conv_bn_relu", width=choice(2, 3), kernel=choice(1, 3)),
         op("conv_bn_relu", width=WIDTHS, kernel=1),
         INNER,

@@ -180,5 +180,5 @@ def test_references_are_architectures_of_the_space() -> None:
     read = Space.from_json(space.to_json())
     assert (read, read.references) == (space, space.references)
     assert pickle.loads(pickle.dumps(space)).references == space.references
-    with pytest.raises(ArchitectureError, match="The reference 'huge' is not of the space.*expected 0 to 1"):
+    with pytest.raises(ArchitectureError, match=r"The reference .huge. is not of the space\..*expected 0 to 1"):
         Space(body, "tiny", {"huge": {"width": "64"}})

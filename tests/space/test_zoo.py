@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
 from archwright.errors import GraphError, SpaceError
 from archwright.graph import Graph
+from archwright.graph.measure import CountFlops
 from archwright.graph.module import build
 from archwright.problem import Signature
 from archwright.space import Space, get_space, list_spaces, op, zoo
@@ -33,6 +37,23 @@ def test_the_zoo() -> None:
     assert all(description.endswith(".") for description in list_spaces().values())
 
 
+def cnn_size(depth: int, widths: tuple[int, ...]) -> int:
+    """Stems, then stages of entries, widths, kernels and blocks; the kernel is open if a layer has one."""
+    stem = 2 + widths[0] * (1 + 1 + 2)
+
+    def stage(index: int) -> int:
+        kernels, free = (2 * 3, 3) if index == 0 else (2 * 2, 3)
+        plain, inverted, convnext = 3, 3 * 2, 3 * 2
+        more = depth - 1
+        with_blocks = (kernels + 2 * free) * (plain + inverted) + (kernels + free) * convnext
+        return widths[index] * ((kernels + free) + more * with_blocks)
+
+    later = 1
+    for index in range(len(widths) - 1, 1, -1):
+        later = 1 + stage(index) * later
+    return 3 * stem * 4 * stage(0) * stage(1) * later * 2 * 2
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -43,8 +64,7 @@ def test_the_zoo() -> None:
         ("nasnet", ((2 * 3 * 4 * 5 * 6) ** 2 * 13**10 * 2**5) ** 2),
         # six layers of 16 kernels and 4 widths, and a bit for each pair
         ("layers", 64**6 * 2**15),
-        # per stage: blocks beyond the first in 2 numbers; kinds 2 x 2 (skip) + 2 (expansion); kernels; widths
-        ("cnn", 3 * 4 * (1 + 2 * 6 * 2) * 4 * (3 * 3 * 6 * 2) * (1 + 4 * 3 * 3 * 6 * 2)),
+        ("cnn", cnn_size(4, (9, 11, 11, 10))),
         # six layers of 6 operations; a bit for each of the layers before the last one and for the stem
         ("enas-macro", 6**6 * 2**15),
         # two cells of 5 blocks: two of 2 to 6 states, two of 5 operations
@@ -55,7 +75,8 @@ def test_the_zoo() -> None:
         ("mobilenet", sum(9**depth for depth in (2, 3, 4)) ** 3),
         # three widths; 2 to 5 layers of 3 numbers of heads and 3 ratios
         ("vit", 3 * sum(9**depth for depth in (2, 3, 4, 5))),
-        ("mlp", 3 * 3 * 3 * (5 + 25 + 125 + 625 + 5 * 3)),
+        # two of: 3 embeddings in 7 settings, 2 scales; 144 settings of 4 plain or 4 x 2 residual depths; 48 transformers
+        ("mlp", 2 * 7 * 2 * 144 * (4 + 4 * 2) + 4 * 3 * 2 * 2),
         # four nodes of 4 activations that read one of 1, 2, 3 and 4 states
         ("rnn-cell", 4**4 * 2 * 3 * 4),
     ],
@@ -128,13 +149,102 @@ def test_identities_are_stable_across_processes() -> None:
     assert identities_elsewhere(space, signature, drawn) == [identity(space, signature, a) for a in drawn]
 
 
-@pytest.mark.parametrize(("shape", "smallest_map"), list(zip(IMAGES, [4, 7, 8, 5, 1])))
+@pytest.mark.parametrize(("shape", "smallest_map"), list(zip(IMAGES, [2, 3, 3, 3, 1])))
 def test_cnn_has_small_and_large_networks_and_keeps_resolution(shape: tuple[int, ...], smallest_map: int) -> None:
     space, rng = get_space("cnn"), np.random.default_rng(0)
-    graphs = [space.graph(space.sample(rng), Signature((shape,), (10,))) for _ in range(60)]
-    assert min(graph.cost.params for graph in graphs) < 20_000
-    assert max(graph.cost.params for graph in graphs) > 500_000
+    graphs = [space.graph(space.sample(rng), Signature((shape,), (10,))) for _ in range(100)]
+    assert min(graph.cost.params for graph in graphs) < 50_000
+    assert max(graph.cost.params for graph in graphs) > 2_000_000
     assert min(min(node.shape[1:]) for graph in graphs for node in graph.nodes if len(node.shape) == 3) == smallest_map
+
+
+def test_random_networks_of_cnn_cost_about_as_much_as_the_first_reference() -> None:
+    space, rng, signature = get_space("cnn"), np.random.default_rng(0), Signature(((3, 32, 32),), (10,))
+    first = space.graph(next(iter(space.references.values())), signature).cost
+    costs = [space.graph(space.sample(rng), signature).cost for _ in range(200)]
+    assert first.flops / 2 < np.median([cost.flops for cost in costs]) < first.flops * 1.5
+    assert first.params / 2 < np.median([cost.params for cost in costs]) < first.params * 1.5
+    assert np.mean([cost.flops > 4 * first.flops for cost in costs]) < 0.15
+
+
+class ByHand(nn.Module):
+    """The first reference as a user writes it."""
+
+    def __init__(self, channels: int, classes: int, width: float) -> None:
+        super().__init__()
+        first, last = int(64 * width), int(256 * width)
+        self.stem = nn.Conv2d(channels, 8 * channels, 2)
+        sizes = [(8 * channels, first), (first, first), (first, last), (last, last), (last, last), (last, last)]
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in sizes)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in sizes)
+        self.head = nn.Linear(last, classes, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.gelu(self.stem(x))
+        for index, (conv, norm) in enumerate(zip(self.convs, self.norms)):
+            x = conv(x)
+            x = F.gelu(norm(F.max_pool2d(x, 2) if index % 2 == 0 else x))
+        return self.head(x.amax((2, 3))) / 9
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_first_reference_of_cnn_is_the_network_made_by_hand(training: bool) -> None:
+    space, signature = get_space("cnn"), Signature(((1, 28, 28),), (10,))
+    assert next(iter(space.references)) == "speednet-0.5"
+    graph = space.graph(space.references["speednet-0.5"], signature)
+    ours, theirs = build(graph, 0).train(training), ByHand(1, 10, 0.5).train(training)
+    fixed = 8 * 2 * 2
+    assert sum(parameter.numel() for parameter in theirs.parameters()) == graph.cost.params + fixed == 493_224
+    with torch.no_grad():
+        blocks = [block.state_dict() for block in ours.children()]
+        theirs.stem.load_state_dict(blocks[0])
+        for block, conv, norm in zip(blocks[1:], theirs.convs, theirs.norms):
+            conv.weight.copy_(block.pop("conv.weight"))
+            norm.load_state_dict({name.removeprefix("bn."): value for name, value in block.items()})
+        theirs.head.load_state_dict(blocks[-1])
+    x = torch.randn(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(x), theirs(x))
+    with CountFlops() as counter, torch.no_grad():
+        theirs(x[:1])
+    assert counter.flops == graph.cost.flops
+
+
+@pytest.mark.parametrize("shape", IMAGES)
+def test_the_references_of_cnn_can_be_built_on_every_image(shape: tuple[int, ...]) -> None:
+    space, signature = get_space("cnn"), Signature((shape,), (10,))
+    graphs = {name: space.graph(made, signature) for name, made in space.references.items()}
+    assert {name.split("-")[0] for name in graphs} == {"speednet", "resnet", "mobilenet", "convnext"}
+    assert len({graph.fingerprint for graph in graphs.values()}) == len(graphs)
+    if shape == (3, 32, 32):
+        kinds = {name: {node.call.spec.name for _, node in graph.operations()} for name, graph in graphs.items()}
+        assert all("mbconv" in found for name, found in kinds.items() if name.startswith("mobilenet"))
+        assert all("convnext" in found for name, found in kinds.items() if name.startswith("convnext"))
+        assert all("add" in found for name, found in kinds.items() if name.startswith("resnet"))
+
+
+def test_references_that_the_options_leave_no_room_for_are_left_out() -> None:
+    assert get_space("cnn", depth=1).references == {}
+    assert get_space("cnn", widths=((4, 8), (8, 16))).references == {}
+    narrow = get_space("cnn", widths=((16, 32), (32, 64, 128), (64, 128)))
+    assert list(narrow.references) == [
+        "speednet-0.5",
+        "resnet-small",
+        "resnet-medium",
+        "mobilenet-small",
+        "mobilenet-large",
+        "convnext-small",
+    ]
+
+
+def test_large_pictures_can_be_halved_first() -> None:
+    space, signature = get_space("cnn"), Signature(((3, 224, 224),), (10,))
+    made = space.describe(space.references["speednet-0.5"])
+    maps = {}
+    for option in ("full", "below96", "below48"):
+        graph = space.graph(space.architecture({**dict(made), "resolution": option}), signature)
+        stem = next(node for _, node in graph.operations() if node.call.spec.name == "whitening")
+        maps[option] = stem.shape[1]
+    assert maps == {"full": 223, "below96": 55, "below48": 27}
 
 
 def filled(name: str, choices: dict[str, str], **options: Any) -> Graph:
@@ -208,9 +318,21 @@ def test_mobilenet_refuses_what_it_cannot_build() -> None:
         get_space("mobilenet", widths=(8, 16))
 
 
+def test_networks_for_tables_know_the_columns() -> None:
+    space = get_space("mlp")
+    plain, layout = Signature(((8,),), (3,)), Signature(((8,),), (3,), columns=(1, 1, 3, 1, 2))
+    assert {"realmlp", "tabm", "resnet", "plain", "ft-transformer"} == set(space.references)
+    for name, architecture in space.references.items():
+        graph = space.graph(architecture, layout)
+        columns = {dict(node.attrs).get("columns") for _, node in graph.operations()} - {None}
+        assert columns <= {layout.columns}
+        assert (graph != space.graph(architecture, plain)) == bool(columns), name
+    assert Space.from_json(space.to_json()) == space
+
+
 def test_options_change_the_space() -> None:
     assert get_space("cnn", depth=6, widths=[(8,), (16,)]).size < get_space("cnn", depth=6).size
-    assert get_space("mlp", depth=1).size == 3 * 3 * 3 * 5
+    assert get_space("mlp", depth=1).size == 2 * 7 * 2 * 144 * 3 + 3 * 2 * 2
     assert get_space("nas-bench-201", cells=1) != get_space("nas-bench-201")
 
 

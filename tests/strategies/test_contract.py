@@ -24,7 +24,7 @@ STRATEGIES = [
     *(
         pytest.param(get_strategy(name), marks=pytest.mark.slow, id=name)
         for name in list_strategies()
-        if name not in QUICK and not hasattr(get_strategy(name), "picker")
+        if name not in (*QUICK, "reference") and not hasattr(get_strategy(name), "picker")
     ),
 ]
 

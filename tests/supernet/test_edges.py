@@ -173,10 +173,10 @@ def test_kinds_of_the_cnn_space() -> None:
     space = get_space("cnn", depth=2, widths=((4, 8), (8, 16)))
     assert kinds.keys() == {info.address for info in space.choices()}
     found = {kind: {a for a, k in kinds.items() if k == kind} for kind in set(kinds.values())}
-    assert found.keys() == {"operation", "repeat", "width", "kernel", "activation", "expansion"}
-    assert {"stage0.width", "stage1.width"} == found["width"]
+    assert found.keys() == {"operation", "repeat", "width", "kernel", "activation", "expansion", "patch", "se"}
+    assert {"stem.width", "stage0.width", "stage1.width"} == found["width"]
     assert found["activation"] == {"activation"}
-    assert {"stage0.block", "stage0.skip", "last"} <= found["operation"]
+    assert {"stem", "stage0.entry", "stage0.block", "pool", "classifier"} <= found["operation"]
     assert all(address.endswith("more") for address in found["repeat"])
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from archwright.graph.blocks.attention import Attention, FeedForward
-from archwright.graph.blocks.image import MBConv
+from archwright.graph.blocks.image import ConvNeXt, MBConv
 from archwright.problem import Signature
 from archwright.space import get_space
 from archwright.supernet import Supernet
@@ -16,6 +16,8 @@ from archwright.supernet.sorting import sort_units, units_of
 BLOCKS: dict[str, tuple[str, nn.Module]] = {
     "mbconv": ("mbconv", MBConv(4, 6, expansion=3)),
     "mbconv with se": ("mbconv", MBConv(4, 4, expansion=3, se=True)),
+    "convnext": ("convnext", ConvNeXt(4, 3, expansion=3)),
+    "convnext with se": ("convnext", ConvNeXt(4, 3, expansion=3, se=True)),
     "ffn": ("ffn", FeedForward(8, 3)),
     "attention": ("attention", Attention(8, heads=4, head_dim=3)),
 }

@@ -19,7 +19,7 @@ SPACES: dict[str, dict[str, Any]] = {
     "nas-bench-201": {"cells": 1, "channels": 4},
     "nasnet": {"cells": 1, "channels": 4, "blocks": 3},
     "darts": {"cells": 3, "channels": 4},
-    "cnn": {},
+    "cnn": {"depth": 2, "widths": ((4, 8), (8, 12), (8, 16))},
     "layers": {"layers": 4},
     "mlp": {},
     "enas-macro": {},
@@ -84,7 +84,7 @@ def test_parity_of_fifty(name: str) -> None:
 
 @pytest.mark.parametrize("options", [{"elastic": ()}, {"elastic": ("kernel",)}, {"transforms": True}])
 def test_parity_however_weights_are_shared(options: dict[str, Any]) -> None:
-    check_parity(get_space("cnn", depth=2), signature("cnn"), 6, **options)
+    check_parity(get_space("cnn", **SPACES["cnn"]), signature("cnn"), 6, **options)
 
 
 def kernels() -> Space:

@@ -41,6 +41,12 @@ def test_tables_come_in_many_forms(raw):
     assert (found == EXPECTED).all()
 
 
+def test_numbers_of_present_records_are_clipped():
+    column = {"name": "a", "index": 0, "kind": "number", "median": 2.0, "centre": 2.0, "scale": 4.0, "missing": False}
+    found = module.apply({"modality": "tabular", "width": 1, "columns": [column]}, {"a": [2, "", 6, 1e300, -1e300]})
+    np.testing.assert_allclose(found[:, 0], [0, 0, 3 / np.sqrt(10), 3, -3], rtol=1e-6)
+
+
 def test_rare_and_unknown_categories_share_other():
     record = {"modality": "tabular", "width": 1, "columns": [{**RECORD["columns"][1], "index": 0, "other": True}]}
     assert module.apply(record, {"b": ["red", "green", ""]}).tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 1]]

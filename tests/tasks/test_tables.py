@@ -48,6 +48,29 @@ def test_columns_become_numbers_indicators_and_categories(frame):
     assert task.shape == (3 + len(kinds["town"]["categories"]),)
 
 
+def test_the_layout_of_a_row_is_known(frame):
+    task = load_task(frame, "price")
+    towns = len(next(column for column in task.preprocess["columns"] if column["name"] == "town")["categories"])
+    assert task.signature.columns == (1, 1, 1, towns)
+    assert load_task("digits").signature.columns == ()
+    assert load_task(frame, "price", scaling="standard").signature.columns == ()
+
+
+def test_numbers_are_scaled_by_quartiles_and_clipped_smoothly():
+    values = np.random.default_rng(0).lognormal(0, 3, 500)
+    frame = pd.DataFrame({"a": values, "rare": np.arange(500) // 400 * 7.0, "y": values})
+    task = load_task(frame, "y", kind="regression")
+    x = np.concatenate([task.train.x, task.valid.x, task.test.x])
+    assert np.abs(x).max() <= 3
+    low, median, high = np.quantile(task.train.x[:, 0], [0.25, 0.5, 0.75])
+    assert abs(median) < 0.01
+    bent = 3 * np.array([low, high]) / np.sqrt(9 - np.array([low, high]) ** 2)
+    assert np.ptp(bent) == pytest.approx(1, abs=0.02)
+    assert np.ptp(x[:, 1]) == pytest.approx(2 / np.sqrt(1 + 4 / 9), abs=1e-6)
+    order = np.argsort(values)
+    assert (np.diff(task.apply({"a": values[order], "rare": np.zeros(500)})[:, 0]) >= 0).all()
+
+
 def test_targets_are_standardised_by_the_training_rows(frame):
     task = load_task(frame, "price")
     assert abs(task.train.y.mean()) < 1e-5

@@ -1,6 +1,6 @@
 """Honest comparisons of strategies: tables with a simulated clock, suites, statistics. See docs/benchmarks.md."""
 
-from archwright.bench.cases import Suite, TableCase, TrainingCase
+from archwright.bench.cases import ContestCase, Files, Suite, TableCase, TrainingCase
 from archwright.bench.outcome import incumbents, reported
 from archwright.bench.reading import choice_space, read_table
 from archwright.bench.run import Trajectory, run_one
@@ -8,6 +8,8 @@ from archwright.bench.suites import get_suite, list_suites
 from archwright.bench.table import Table, TableEvaluator, TableSpace
 
 __all__ = [
+    "ContestCase",
+    "Files",
     "Suite",
     "Table",
     "TableCase",

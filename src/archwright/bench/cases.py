@@ -1,9 +1,12 @@
-"""What a suite is made of: searches on tables, and searches that train."""
+"""What a suite is made of: searches on tables, searches that train, and contests of whole methods."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
 
 from archwright.bench.table import Table
 from archwright.errors import BudgetError, closest
@@ -64,7 +67,55 @@ class TrainingCase:
     budget: Budget
 
 
-Case = TableCase | TrainingCase
+class Files(msgspec.Struct, frozen=True):
+    """Where the methods of a contest find the rows.
+
+    Attributes:
+        train: An ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or a CSV file of
+            the training rows.
+        test: CSV file of the test rows; empty for pictures.
+        target: Column to predict; empty for pictures.
+        kind: ``classification`` or ``regression``.
+        source: The data set as archwright reads it; empty for ``train``.
+    """
+
+    train: str
+    test: str = ""
+    target: str = ""
+    kind: str = "classification"
+    source: str = ""
+
+
+Prepare = Callable[[str | None, Path], Files]
+"""From the folder of the data and a folder to write to, to the files of a contest."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ContestCase:
+    """Whole methods, a search being one, on the same rows, cores and minutes.
+
+    Attributes:
+        name: For people, and in records.
+        prepare: Gives the files.
+        modality: ``image`` or ``tabular``: which methods there are.
+        metric: The score on the test rows that is reported, more being better.
+        budgets: Times that a method gets, everything included.
+        methods: Methods that are run by default.
+        reference: The method that others are compared with.
+        options: Options of methods that suit the data: name to options.
+    """
+
+    name: str
+    prepare: Prepare
+    modality: str
+    metric: str
+    budgets: tuple[Budget, ...]
+    methods: tuple[str, ...]
+    reference: str
+    options: Mapping[str, Mapping[str, bool]] = dataclasses.field(default_factory=dict)
+
+
+Case = TableCase | TrainingCase | ContestCase
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +131,11 @@ class Suite:
     name: str
     about: str
     cases: tuple[Case, ...]
+
+    @property
+    def is_contest(self) -> bool:
+        """Whether it compares whole methods and not strategies only."""
+        return bool(self.cases) and all(isinstance(case, ContestCase) for case in self.cases)
 
     def case(self, name: str | None = None) -> Case:
         """A case by its name, or the first.

@@ -1,4 +1,4 @@
-"""Runs the searches of a suite that are not recorded yet, in parallel processes."""
+"""Runs what is not recorded yet of a suite, in parallel processes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from pathlib import Path
 from typing import NamedTuple
 
-from archwright.bench.cases import Case, Suite, TableCase
-from archwright.bench.code import code_of
+from archwright.bench.cases import Case, ContestCase, Suite, TableCase
+from archwright.bench.contest import Entry, fits, hold, parse_method, prepared
 from archwright.bench.run import Trajectory, run_case
 from archwright.bench.specs import Spec, parse_strategy
 from archwright.bench.store import BenchStore, Setting
 from archwright.bench.suites import get_suite
 from archwright.bench.training import run_training
-from archwright.errors import ArchwrightError
+from archwright.errors import ArchwrightError, BudgetError
 from archwright.problem import Budget
 from archwright.runtime import worker_environment
 
@@ -80,32 +80,51 @@ def plan(
 
     Args:
         suite: What is run.
-        specs: Strategies.
+        specs: Strategies, or methods of a contest; none: those that each contest runs by default.
         seeds: Seeds.
         store: Where records are; those of an older code of a strategy do not count.
         name: How the suite is found by :func:`get_suite`; default: its own name.
         budget: What a search may spend; default: the case's own.
-        at_once: Evaluations at once in a search.
+        at_once: Evaluations at once in a search; in a contest, the cores of a method.
         data: Folder of the tables.
         cases: Names of cases; default: all.
     """
     jobs, known = [], 0
     for case in [suite.case(one) for one in cases] or suite.cases:
         digest = data_digest(case, data)
-        for spec in specs:
-            spent = budget or case.budget
+        for spent, spec in _each(case, specs, budget, data, store):
             setting = Setting(name or suite.name, case.name, spec.text, str(spent), at_once, digest)
-            code = code_of(spec.strategy)
-            done = store.done(setting, code) & set(seeds)
+            done = store.done(setting, spec.code) & set(seeds)
             known += len(done)
-            jobs += [Job(setting, seed, code, spent, data, str(store.folder)) for seed in seeds if seed not in done]
+            jobs += [
+                Job(setting, seed, spec.code, spent, data, str(store.folder)) for seed in seeds if seed not in done
+            ]
     return sorted(jobs, key=lambda job: job.seed), known
+
+
+def _each(
+    case: Case, specs: Sequence[Spec], budget: Budget | None, data: str | None, store: BenchStore
+) -> Iterator[tuple[Budget, Spec]]:
+    """Budgets and strategies of a case; in a contest the methods that take its data, by default its own.
+
+    Raises:
+        DataError: If the data of a contest are missing.
+    """
+    if not isinstance(case, ContestCase):
+        yield from ((budget or case.budget, spec) for spec in specs)
+        return
+    prepared(case, data, store.folder)
+    methods = list(specs) or [parse_method(text) for text in case.methods]
+    for spent in [budget] if budget else case.budgets:
+        yield from ((spent, method) for method in methods if fits(method, case))
 
 
 def run(job: Job) -> tuple[Setting, int, str, Trajectory]:
     """Runs a search; what it returns is its record."""
     setting = job.setting
     case, spec = get_suite(setting.suite).case(setting.case), parse_strategy(setting.strategy)
+    if isinstance(case, ContestCase):
+        raise BudgetError(f"The suite {setting.suite!r} runs whole methods, several beside each other; use execute.")
     if isinstance(case, TableCase):
         trajectory = run_case(case, spec.strategy, job.seed, job.budget, setting.workers, job.data)
     else:
@@ -126,14 +145,16 @@ def execute(
     Args:
         jobs: What is run.
         store: Where it is recorded.
-        processes: How many run at once, each in a process of its own; 1 runs them here.
+        processes: How many run at once, each in a process of its own; 1 runs searches here.
         heard: Called after each.
 
     Returns:
         The searches that failed.
     """
     failures = []
-    for job, result in _here(jobs) if processes == 1 else _parallel(jobs, processes):
+    contest = bool(jobs) and get_suite(jobs[0].setting.suite).is_contest
+    way = _contests if contest else _parallel if processes > 1 else _here
+    for job, result in way(jobs, processes):
         if isinstance(result, Failure):
             failures.append(result)
         else:
@@ -145,9 +166,25 @@ def execute(
 Done = tuple[Job, tuple[Setting, int, str, Trajectory] | Failure]
 
 
-def _here(jobs: Sequence[Job]) -> Iterator[Done]:
+def _here(jobs: Sequence[Job], processes: int) -> Iterator[Done]:
     for job in jobs:
         yield job, _attempt(job)
+
+
+def _contests(jobs: Sequence[Job], processes: int) -> Iterator[Done]:
+    suites = {job.setting.suite: get_suite(job.setting.suite) for job in jobs}
+    entries = []
+    for job in jobs:
+        one = job.setting
+        case, method = suites[one.suite].case(one.case), parse_method(one.strategy)
+        assert isinstance(case, ContestCase)
+        entries.append(Entry(case, method, job.seed, job.budget, one.workers, job.data, Path(job.folder)))
+    for number, found in hold(entries, processes):
+        job = jobs[number]
+        if isinstance(found, ArchwrightError):
+            yield job, Failure(job, str(found))
+        else:
+            yield job, (job.setting, job.seed, job.code, found)
 
 
 def _attempt(job: Job) -> tuple[Setting, int, str, Trajectory] | Failure:

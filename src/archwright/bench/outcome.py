@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from archwright.bench.cases import Case, TableCase
+from archwright.bench.cases import Case, ContestCase, TableCase
 from archwright.bench.run import Trajectory
 from archwright.bench.table import Table
 from archwright.problem import Objective
@@ -42,7 +42,7 @@ def report_names(case: Case) -> tuple[str, ...]:
     """What a case reports."""
     if isinstance(case, TableCase):
         return (HYPERVOLUME,) if case.reference else tuple(case.report)
-    return ("test accuracy",)
+    return (f"test {case.metric}",) if isinstance(case, ContestCase) else ("test accuracy",)
 
 
 def best_possible(case: Case, table: Table | None) -> dict[str, float]:

@@ -44,20 +44,23 @@ def plot(suite: Suite, groups: Sequence[Searches], path: str | os.PathLike[str])
     target = Path(path)
     if target.suffix not in (".html", ".svg"):
         raise ArchwrightError(f"Got the file {target}; expected a name that ends in .html or .svg.")
-    figures = [
-        figure for searches in groups for report in report_names(searches.case) for figure in _figures(searches, report)
-    ]
+    names = list(dict.fromkeys(strategy for searches in groups for strategy in searches.found))
+    figures = _contests(groups, names) if suite.is_contest else _searches(groups)
     if not figures:
         raise ArchwrightError(
-            f"Nothing is recorded of {suite.name!r} that has a curve. Run it first: archwright bench run {suite.name}"
+            f"Nothing is recorded of {suite.name!r} that has a curve{' (two budgets or more)' * suite.is_contest}. "
+            f"Run it first: archwright bench run {suite.name}"
         )
-    names = list(dict.fromkeys(strategy for searches in groups for strategy in searches.found))
     text = (_page if target.suffix == ".html" else _image)(suite, names, figures)
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ArchwrightError(f"Could not write {target}: {error.strerror or error}. Choose another place.") from error
     return target
+
+
+def _searches(groups: Sequence[Searches]) -> list[tuple[str, str]]:
+    return [figure for one in groups for report in report_names(one.case) for figure in _figures(one, report)]
 
 
 def _figures(searches: Searches, report: str) -> list[tuple[str, str]]:
@@ -85,6 +88,26 @@ def _figures(searches: Searches, report: str) -> list[tuple[str, str]]:
     if by_time:
         found.append((title, _chart(by_time, "simulated hours", title)))
     return found
+
+
+def _contests(groups: Sequence[Searches], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Caption and drawing of the regret over the budget, on the seeds that all budgets of a method have."""
+    figures = []
+    for case in dict.fromkeys(searches.case for searches in groups):
+        mine, (report,) = [searches for searches in groups if searches.case is case], report_names(case)
+        series: list[Series] = []
+        for number, method in enumerate(names):
+            held = [one for one in mine if method in one.found]
+            regrets = [one.regret(method, report) for one in held]
+            seeds = sorted(set.intersection(*(set(regret) for regret in regrets))) if regrets else []
+            if len(held) > 1 and seeds:
+                minutes = np.array([(one.budget.seconds or 0.0) / 60 for one in held])
+                rows = 100 * np.array([[regret[seed][-1] for regret in regrets] for seed in seeds])
+                series += _band(number, method, minutes, rows)
+        title = f"{case.name}: {report}"
+        if series:
+            figures.append((title, _chart(series, "minutes", title)))
+    return figures
 
 
 def _band(number: int, strategy: str, at: np.ndarray, rows: np.ndarray) -> list[Series]:

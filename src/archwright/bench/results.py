@@ -9,14 +9,17 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import numpy as np
 
-from archwright.bench.cases import Case, Suite, TableCase
+from archwright.bench.cases import Case, ContestCase, Suite, TableCase
 from archwright.bench.execute import data_digest
 from archwright.bench.outcome import best_possible, repeated, report_names, reported
 from archwright.bench.run import Trajectory
 from archwright.bench.stats import Paired, Summary, compare, summarise
-from archwright.bench.store import BenchStore
+from archwright.bench.store import BenchStore, Setting
 from archwright.bench.table import Table
 from archwright.problem import Budget
+
+ALLOWED = 0.02
+"""Share of its budget that a method may take more without being reported as over time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +125,7 @@ def collect(
         suite: What was run.
         store: Where records are.
         name: How the suite was named; default: its own name.
-        budget: What a search was given; default: the case's own.
+        budget: What a search was given; default: the case's own; of a contest, all that are recorded.
         at_once: Evaluations at once in a search.
         data: Folder of the tables; records made with other tables are left out.
         strategies: Which, and in which order; default: all that are recorded.
@@ -130,15 +133,24 @@ def collect(
     every = store.settings(name or suite.name)
     groups = []
     for case in suite.cases:
-        wanted = (case.name, str(budget or case.budget), at_once)
-        mine = [one for one in every if (one.case, one.budget, one.workers) == wanted]
-        digest = data_digest(case, data) if mine else ""
-        known = {one.strategy: one for one in mine if one.data == digest}
-        order = [text for text in strategies if text in known] if strategies else list(known)
-        if order:
-            found = {text: store.read(known[text]) for text in order}
-            groups.append(Searches(case, budget or case.budget, data, found))
+        for spent in [budget] if budget else _budgets(case, every):
+            wanted = (case.name, str(spent), at_once)
+            mine = [one for one in every if (one.case, one.budget, one.workers) == wanted]
+            digest = data_digest(case, data) if mine else ""
+            known = {one.strategy: one for one in mine if one.data == digest}
+            order = [text for text in strategies if text in known] if strategies else list(known)
+            if order:
+                found = {text: store.read(known[text]) for text in order}
+                groups.append(Searches(case, spent, data, found))
     return groups
+
+
+def _budgets(case: Case, every: Sequence[Setting]) -> list[Budget]:
+    """The budgets of a case; of a contest those that are recorded, the shortest first."""
+    if not isinstance(case, ContestCase):
+        return [case.budget]
+    found = {Budget.parse(one.budget) for one in every if one.case == case.name}
+    return sorted(found, key=lambda budget: budget.seconds or math.inf)
 
 
 def lines(searches: Searches, reference: str) -> Iterator[Line]:
@@ -186,4 +198,60 @@ def effort(searches: Searches, strategy: str) -> Effort:
         float(np.mean([one.failed for one in found.values()])),
         float(np.mean([one.seconds[-1] if one.seconds else 0.0 for one in found.values()])),
         float(np.mean([one.cpu for one in found.values()])) / max(count, 1.0),
+    )
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What a method of a contest spent, means over seeds.
+
+    Attributes:
+        case: The data.
+        budget: What it was given.
+        method: The method.
+        seconds: From its start to its end.
+        most: The longest of them.
+        over: Seeds on which it took more than its budget and :data:`ALLOWED`.
+        rows: Training and validation rows that it had.
+        test_rows: Rows that it was tested on.
+        trials: Networks trained or models fitted, if it counts them.
+        parameters: Of its answer, if it counts them.
+        missing: Seeds that another method of the contest has and this one has not.
+    """
+
+    case: str
+    budget: str
+    method: str
+    seconds: float
+    most: float
+    over: int
+    rows: float
+    test_rows: float
+    trials: float | None
+    parameters: float | None
+    missing: tuple[int, ...]
+
+
+def spent(searches: Searches, method: str) -> Spent:
+    """What a method of a contest spent."""
+    found = searches.found[method]
+    seconds = [one.seconds[-1] for one in found.values()]
+    limit = (searches.budget.seconds or math.inf) * (1 + ALLOWED)
+    seeds = {seed for others in searches.found.values() for seed in others}
+
+    def mean(name: str) -> float | None:
+        values = [one.final[name] for one in found.values() if name in one.final]
+        return float(np.mean(values)) if values else None
+
+    return Spent(
+        searches.case.name,
+        str(searches.budget),
+        method,
+        float(np.mean(seconds)),
+        max(seconds),
+        sum(one > limit for one in seconds),
+        mean("rows") or 0.0,
+        mean("test_rows") or 0.0,
+        mean("trials"),
+        mean("parameters"),
+        tuple(sorted(seeds - found.keys())),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from archwright.bench.code import code_of
 from archwright.errors import StrategyError
 from archwright.problem import Strategy
 from archwright.strategies import get_strategy
@@ -39,6 +40,11 @@ class Spec(msgspec.Struct, frozen=True):
         """
         return get_strategy(self.name, **self.options)
 
+    @property
+    def code(self) -> str:
+        """Digest of the strategy's code."""
+        return code_of(self.strategy)
+
 
 def parse_strategy(text: str) -> Spec:
     """Reads a strategy with its options.
@@ -67,5 +73,13 @@ def parse_strategies(text: str) -> list[Spec]:
     >>> [spec.text for spec in parse_strategies("random, evolution(population=10,sample=3)")]
     ['random', 'evolution(population=10,sample=3)']
     """
-    parts = re.split(r",(?![^(]*\))", text)
-    return [parse_strategy(part) for part in parts if part.strip()]
+    return [parse_strategy(part) for part in separated(text)]
+
+
+def separated(text: str) -> list[str]:
+    """Split at commas that are not inside brackets.
+
+    >>> separated("random, evolution(population=10,sample=3)")
+    ['random', ' evolution(population=10,sample=3)']
+    """
+    return [part for part in re.split(r",(?![^(]*\))", text) if part.strip()]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from archwright.bench.cases import Suite, TableCase, TrainingCase
+from archwright.bench.cases import ContestCase, Prepare, Suite, TableCase, TrainingCase
+from archwright.bench.contest_data import digits, fashion_mnist, photos, table
 from archwright.bench.published import (
     SETS,
     hw_nas_bench_table,
@@ -150,6 +151,40 @@ def _training() -> Suite:
     )
 
 
+_LEFT_OUT: Final = ("instant", "dteday", "casual", "registered")
+_SEARCHES: Final = ("auto", "reference", "random", "optuna:TPESampler")
+_TIMES: Final = tuple(Budget(seconds=60.0 * minutes) for minutes in (2, 5, 10, 30))
+
+
+def _pictures(name: str, prepare: Prepare, flip: bool = True) -> ContestCase:
+    options = {} if flip else {"hand-made": {"flip": False}}
+    methods = ("hand-made", *_SEARCHES)
+    return ContestCase(name, prepare, "image", "accuracy", _TIMES, methods, "hand-made", options)
+
+
+def _columns(name: str, prepare: Prepare, metric: str = "accuracy") -> ContestCase:
+    methods = ("boosting", "boosting-tuned", "sklearn-mlp", *_SEARCHES)
+    return ContestCase(name, prepare, "tabular", metric, _TIMES[:1], methods, "boosting")
+
+
+_VALUE: Final = Suite(
+    "value",
+    "Does a search beat what the user would do instead? Whole methods on the same rows, cores and minutes, "
+    "loading and test included: searches, a known network, a script written by hand, models of scikit-learn. "
+    "Reports the accuracy or R2 on the test rows.",
+    (
+        _pictures("fashion-mnist", fashion_mnist),
+        _pictures("photos50", photos),
+        _pictures("digits", digits, flip=False),
+        _columns("adult", table("adult", "income")),
+        _columns("german-credit", table("german_credit", "credit")),
+        _columns("wine-quality", table("wine_quality_white", "quality", separator=";", repeated=False)),
+        _columns("california", table("california_housing", "median_house_value", "regression"), "r2"),
+        _columns("bike", table("bike_hourly", "cnt", "regression", without=_LEFT_OUT), "r2"),
+    ),
+)
+
+
 _SUITES: Final[dict[str, Callable[[], Suite]]] = {
     "hw-nas-bench": _hardware,
     "nas-bench-201-efficiency": _efficiency,
@@ -158,6 +193,7 @@ _SUITES: Final[dict[str, Callable[[], Suite]]] = {
     "nas-bench-macro": _macro,
     "synthetic": _synthetic,
     "training": _training,
+    "value": lambda: _VALUE,
 }
 
 

@@ -83,6 +83,14 @@ def search(
             show_default=False,
         ),
     ] = None,
+    start: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A network to try first; may be repeated. A reference of the space (see `archwright spaces NAME`), "
+            "the card.json of an export, a JSON file of choices ({address: option}), or RUN:17, trial 17 of a run.",
+            show_default=False,
+        ),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="The target column of a table.", show_default=False)] = None,
     kind: Kind = None,
     image_size: ImageSize = None,
@@ -138,6 +146,7 @@ def search(
         strategy=strategy,
         options=_options_of(option or []),
         evaluator=evaluator,
+        start=start or (),
         target=target,
         kind=kind,
         image_size=image_size,
@@ -276,13 +285,24 @@ def export(
 @app.command()
 def spaces(
     name: Annotated[
-        str | None, typer.Argument(help="A space, to see its expression and size.", show_default=False)
+        str | None,
+        typer.Argument(help="A space, to see its expression, its size and its references.", show_default=False),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Print the choices of one of its references, as JSON that `archwright search --start FILE` reads.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """List the spaces, or print one: its expression and its exact size."""
-    from archwright.cli.tables import spaces_table
+    """List the spaces, or print one: its expression, its exact size and its references, networks known to be good."""
+    from archwright.cli.spaces import print_reference, spaces_table
 
-    spaces_table(name, console)
+    if name is not None and reference is not None:
+        print_reference(name, reference)
+    else:
+        spaces_table(name, console)
 
 
 @app.command()

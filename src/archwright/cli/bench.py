@@ -16,7 +16,7 @@ from archwright.errors import LedgerError
 bench = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="""Compare strategies: on tables of known results with a simulated clock, or by real training.
+    help="""Compare strategies: on tables of known results with a simulated clock, or by real training; and with what users do instead.
 
     Start here:  `archwright bench run synthetic --strategies random,evolution --seeds 20`, then `archwright bench table synthetic`
     """,
@@ -46,11 +46,18 @@ BudgetText = Annotated[
 ]
 AtOnce = Annotated[
     int | None,
-    typer.Option(help="Evaluations at once in a search, on the simulated clock. Default: 1.", show_default=False),
+    typer.Option(
+        "--at-once",
+        "--cores",
+        help="Evaluations at once in a search, on the simulated clock; cores of a method in `value`. Default: 1.",
+        show_default=False,
+    ),
 ]
 Strategies = Annotated[
     str | None,
     typer.Option(
+        "--strategies",
+        "--methods",
         help="Which strategies, with options: 'random,evolution(population=10,sample=3)'. Default: all that are recorded.",
         show_default=False,
     ),
@@ -70,14 +77,27 @@ def suites_command() -> None:
 def run_command(
     suite: SuiteName,
     strategies: Annotated[
-        str, typer.Option(help="Strategies, with options where wanted: 'random,evolution(population=10,sample=3)'.")
-    ] = "random,evolution,auto",
-    seeds: Annotated[int, typer.Option(help="Searches of each strategy: seeds 0 to this number less one.")] = 100,
+        str | None,
+        typer.Option(
+            "--strategies",
+            "--methods",
+            help="Strategies, with options where wanted: 'random,evolution(population=10,sample=3)'; in `value` also "
+            "'hand-made', 'boosting', 'boosting-tuned', 'sklearn-mlp'. Default: random,evolution,auto; in `value` all that fit.",
+            show_default=False,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Searches of each strategy: seeds 0 to this number less one. Default: 100; in `value` 3.",
+            show_default=False,
+        ),
+    ] = None,
     budget: BudgetText = None,
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Searches at once, each in a process; where networks are trained, trials at once in one search. Default: one for each core.",
+            help="Searches at once, each in a process; in `training` trials at once in one search. Default: one for each core.",
             show_default=False,
         ),
     ] = None,
@@ -92,42 +112,44 @@ def run_command(
     """Run a suite; what is recorded already is not run again, so that a run which was killed goes on."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from archwright.bench import TableCase, get_suite
+    from archwright.bench import get_suite
     from archwright.bench.execute import execute, plan
-    from archwright.bench.specs import parse_strategies
     from archwright.bench.store import BenchStore
     from archwright.engine.setup import default_workers
     from archwright.problem import Budget
 
     suite = _named(suite)
     found = get_suite(suite)
-    on_tables = all(isinstance(one, TableCase) for one in found.cases)
-    parallel = workers or default_workers()
-    at_once = at_once or (1 if on_tables else parallel)
+    trains = _trains(found)
+    parallel = workers or max(1, default_workers() // (at_once or 1) if found.is_contest else default_workers())
+    usual = parallel if trains else 1
     place = BenchStore(store)
     jobs, known = plan(
         found,
-        parse_strategies(strategies),
-        range(seeds),
+        _parsed(found, strategies if strategies or found.is_contest else "random,evolution,auto"),
+        range(seeds or (3 if found.is_contest else 100)),
         place,
         name=suite,
         budget=Budget.parse(budget) if budget else None,
-        at_once=at_once,
+        at_once=at_once or usual,
         data=data,
-        cases=case or (),
+        cases=case or (_present(found, data, place) if found.is_contest else ()),
     )
+    if found.is_contest:
+        hours = sum((job.budget.seconds or 0.0) * job.setting.workers for job in jobs) / 3600
+        console.print(f"{len(jobs)} to run, {hours:,.1f} core-hours at most", highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(found.name, total=len(jobs) + known, completed=known)
         try:
-            failures = execute(jobs, place, parallel if on_tables else 1, lambda job: progress.advance(task))
+            failures = execute(jobs, place, 1 if trains else parallel, lambda job: progress.advance(task))
         except KeyboardInterrupt:
             console.print("Interrupted. The same command goes on where this one stopped.")
             raise typer.Exit(130) from None
-    for reason in sorted({f"{one.job.setting.strategy} on {one.job.setting.case}: {one.reason}" for one in failures}):
+    for reason in sorted({_told(one) for one in failures}):
         console.print(reason, markup=False, highlight=False, soft_wrap=True)
-    usual = at_once == (1 if on_tables else default_workers())
-    given = {"budget": budget, "at-once": None if usual else at_once, "data": data, "store": store}
+    shown = None if (at_once or usual) == (default_workers() if trains else 1) else at_once or usual
+    given = {"budget": budget, "at-once": shown, "data": data, "store": store}
     again = "".join(f" --{option} {shlex.quote(str(one))}" for option, one in given.items() if one is not None)
     console.print(
         f"{len(jobs) - len(failures)} searches run, {known} known before. See them: archwright bench table {suite}{again}",
@@ -141,8 +163,12 @@ def run_command(
 def table_command(
     suite: SuiteName,
     reference: Annotated[
-        str, typer.Option(help="The strategy that others are compared with, on the same seeds.")
-    ] = "random",
+        str | None,
+        typer.Option(
+            help="The strategy that others are compared with, on the same seeds. Default: random; in `value` hand-made or boosting.",
+            show_default=False,
+        ),
+    ] = None,
     strategies: Strategies = None,
     budget: BudgetText = None,
     at_once: AtOnce = None,
@@ -151,21 +177,23 @@ def table_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for machines.")] = False,
 ) -> None:
     """Print mean, standard deviation, 95% interval and paired comparisons at every checkpoint."""
-    from archwright.bench.results import effort, lines
-    from archwright.bench.specs import parse_strategy
+    from archwright.bench import ContestCase, get_suite
+    from archwright.bench.results import effort, lines, spent
 
-    reference = parse_strategy(reference).text
+    given = [spec.text for spec in _parsed(get_suite(_named(suite)), reference)]
     for searches in _collected(suite, strategies, budget, at_once, data, store):
-        rows = list(lines(searches, reference))
-        spent = [effort(searches, strategy) for strategy in searches.found]
+        contest = isinstance(searches.case, ContestCase)
+        against = given[0] if given else searches.case.reference if contest else "random"
+        rows = list(lines(searches, against))
+        efforts: list[Any] = [(spent if contest else effort)(searches, one) for one in searches.found]
         if as_json:
-            for row in (*rows, *spent):
+            for row in (*rows, *efforts):
                 print(json.dumps(msgspec.to_builtins(row)))
             continue
-        from archwright.cli.bench_tables import print_efforts, print_lines
+        from archwright.cli.bench_tables import print_efforts, print_lines, print_spent
 
-        print_lines(rows, reference, str(searches.budget), console)
-        print_efforts(spent, console)
+        print_lines(rows, against, str(searches.budget), console)
+        (print_spent if contest else print_efforts)(efforts, console)
 
 
 @bench.command("plot")
@@ -191,6 +219,44 @@ def _named(suite: str) -> str:
     return str(Path(suite).resolve()) if suite.endswith(".py") else suite
 
 
+def _trains(suite: Any) -> bool:
+    """Whether a suite trains networks in this process."""
+    from archwright.bench import TrainingCase
+
+    return any(isinstance(one, TrainingCase) for one in suite.cases)
+
+
+def _parsed(suite: Any, text: str | None) -> list[Any]:
+    """Strategies, or methods of a contest, as written."""
+    from archwright.bench.contest import parse_methods
+    from archwright.bench.specs import parse_strategies
+
+    return (parse_methods if suite.is_contest else parse_strategies)(text or "")
+
+
+def _present(suite: Any, data: str | None, store: Any) -> list[str]:
+    """The contests whose data are there; says which are left out."""
+    from archwright.bench.contest import prepared
+    from archwright.errors import DataError
+
+    found = []
+    for case in suite.cases:
+        try:
+            prepared(case, data, store.folder)
+            found.append(case.name)
+        except DataError as error:
+            console.print(f"{case.name} is left out. {error}", markup=False, highlight=False, soft_wrap=True)
+    if not found:
+        raise DataError(f"The data of {suite.name!r} are missing. Name their folder with --data FOLDER.")
+    return found
+
+
+def _told(failure: Any) -> str:
+    setting = failure.job.setting
+    which = f", {setting.budget}, seed {failure.job.seed}"
+    return f"{setting.strategy} on {setting.case}{which}: {failure.reason}"
+
+
 def _collected(
     suite: str, strategies: str | None, budget: str | None, at_once: int | None, data: str | None, store: Path | None
 ) -> list[Any]:
@@ -199,24 +265,22 @@ def _collected(
     Raises:
         ArchwrightError: Where there are none.
     """
-    from archwright.bench import TableCase, get_suite
+    from archwright.bench import get_suite
     from archwright.bench.results import collect
-    from archwright.bench.specs import parse_strategies
     from archwright.bench.store import BenchStore
     from archwright.engine.setup import default_workers
     from archwright.problem import Budget
 
     suite = _named(suite)
     found, place = get_suite(suite), BenchStore(store, create=False)
-    on_tables = all(isinstance(one, TableCase) for one in found.cases)
     groups = collect(
         found,
         place,
         name=suite,
         budget=Budget.parse(budget) if budget else None,
-        at_once=at_once or (1 if on_tables else default_workers()),
+        at_once=at_once or (default_workers() if _trains(found) else 1),
         data=data,
-        strategies=[spec.text for spec in parse_strategies(strategies or "")],
+        strategies=[spec.text for spec in _parsed(found, strategies)],
     )
     if not groups:
         others = sorted(

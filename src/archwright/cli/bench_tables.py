@@ -8,7 +8,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.table import Table
 
-from archwright.bench.results import Effort, Line
+from archwright.bench.results import Effort, Line, Spent
 from archwright.bench.stats import Paired
 
 WIDTH = 180
@@ -85,6 +85,23 @@ def print_efforts(rows: Sequence[Effort], console: Console) -> None:
         numbers = (row.evaluations, row.repeated, row.repeated_seconds, row.reused, row.failed, row.seconds)
         table.add_row(row.strategy, *(f"{number:,.1f}" for number in numbers), f"{1000 * row.cpu:.2f}")
     _wide(console).print(table)
+    console.print()
+
+
+def print_spent(rows: Sequence[Spent], console: Console) -> None:
+    """What the methods of a contest spent, means over seeds, and the seeds without an answer."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    headings = ("spent, mean of a seed", "seconds", "longest", "over time", "trials", "parameters", "rows", "test rows")
+    for name in headings:
+        table.add_column(name, justify="left" if name == headings[0] else "right", no_wrap=True)
+    for row in rows:
+        counts = ("" if one is None else f"{one:,.0f}" for one in (row.trials, row.parameters, row.rows, row.test_rows))
+        table.add_row(row.method, f"{row.seconds:,.1f}", f"{row.most:,.1f}", str(row.over), *counts)
+    _wide(console).print(table)
+    for row in rows:
+        if row.missing:
+            seeds = ", ".join(map(str, row.missing))
+            console.print(f"{row.method} has no answer for seeds {seeds}", highlight=False, markup=False)
     console.print()
 
 

@@ -119,18 +119,6 @@ def show_run(name: str | None, store: Path | None, console: Console, *, top: int
         console.print(f"{count} failed: {reason_text}", highlight=False, markup=False)
 
 
-def spaces_table(name: str | None, console: Console) -> None:
-    """The zoo, or one of its spaces."""
-    from archwright.space import get_space, list_spaces
-
-    if name is None:
-        name_table("space", list_spaces(), console)
-        return
-    space = get_space(name)
-    console.print(str(space), highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{space.size:,} architectures", highlight=False)
-
-
 def data_table(
     source: str | None, target: str | None, kind: str | None, image_size: int | None, console: Console
 ) -> None:

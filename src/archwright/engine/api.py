@@ -12,15 +12,28 @@ import msgspec
 from archwright.engine import one_shot, setup
 from archwright.engine.clock import Clock
 from archwright.engine.ensemble import check_size
+from archwright.engine.plan import (
+    Plan,
+    first_references,
+    make_ending,
+    make_plan,
+    openers,
+    shared_plan,
+    timetable,
+    trained_controls,
+)
 from archwright.engine.progress import observer
 from archwright.engine.result import Result, load_run_task, problem_of
 from archwright.engine.session import run_session
 from archwright.engine.settings import Settings, versions
+from archwright.engine.start import read_starts
 from archwright.engine.store import Store
 from archwright.errors import ArchwrightError, BudgetError, DataError, LedgerError
 from archwright.executors import refuse_in_worker
-from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Signature, Space
+from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Problem, Signature, Space
 from archwright.strategies import get_strategy
+from archwright.strategies.opening import Start
+from archwright.strategies.race import Terms
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -33,6 +46,7 @@ def search(
     strategy: str = "auto",
     options: dict[str, Any] | None = None,
     evaluator: str | Evaluator | Callable[..., Any] | None = None,
+    start: Any = (),
     target: str | None = None,
     kind: str | None = None,
     image_size: int | None = None,
@@ -61,6 +75,8 @@ def search(
         options: Options of the strategy.
         evaluator: A name from ``archwright evaluators`` (``"zero-cost:synflow"``), or your own function ``(proposal, problem, seed)`` that yields or returns
             measurements; default: ``"train"``.
+        start: What is tried first, one or a list: the name of a reference of the space, ``"RUN:17"`` for a trial of a
+            run, the path of a JSON file of choices or of the ``card.json`` of an export, an architecture, or a mapping.
         target: The target column of a table.
         kind: ``"classification"`` or ``"regression"``; default: found out from the target.
         image_size: Pixels of the images' long side; default: their own, at most 64.
@@ -104,32 +120,41 @@ def search(
     goals = setup.resolve_objectives(objectives, task, measured, latency is not None)
     bounds = setup.resolve_constraints(constraints, task, measured, latency is not None)
     check_size(ensemble, None if own else task, trains, goals)
-    get_strategy(strategy, **(options or {}))
+    chosen_strategy = get_strategy(strategy, **(options or {}))
     default = 1 if own else setup.default_workers()
     parallel = setup.resolve_workers(default if workers is None else workers)
     notes: dict[str, Any] = {"baseline": baseline}
     if latency is not None:
         notes["latency"] = setup.resolve_latency(latency, chosen_space, setup.signature_of(task, signature))
     place = Store(store)
-    plan: dict[str, Any] = {}
+    division = Plan(fidelity or Fidelity(), fidelity or Fidelity())
+    starts: tuple[Start, ...] = ()
+    if start:
+        setup.check_startable(about)
+        signed = setup.signature_of(task, signature)
+        starts = read_starts(start, Problem(chosen_space, signed, goals, bounds, settings=notes), place)
     if not own and task is not None:
-        found, plan = setup.choose_fidelity(chosen_space, task, limit, parallel, seed, bounds)
-        fidelity = fidelity or found
-    fidelity = fidelity or Fidelity()
-    final = setup.final_fidelity(task, fidelity, limit) if task is not None else fidelity
+        asked = Problem(chosen_space, task.signature, goals, bounds, limit, seed, workers=parallel, settings=notes)
+        races = trains and getattr(chosen_strategy, "races", False)
+        division = make_plan(asked, task, clock.spent, after, fidelity, races)
+        if races and "race" not in division.notes:
+            known = {start.architecture for start in starts}
+            starts += tuple(one for one in openers(asked, first_references(limit)) if one.architecture not in known)
+    final = division.final
     if trains:
-        notes |= plan
+        fidelity = division.fidelity
+        notes |= division.notes
     else:
-        full, fidelity = fidelity, Fidelity()
+        fidelity = Fidelity()
         notes["trains"] = False
     notes["setup_seconds"] = round(clock.spent, 3)
     if limit.seconds is not None:
-        ending = setup.ending(task, final, after, baseline, limit, parallel)
-        notes |= setup.timetable(limit.seconds, clock.spent, plan, ending, parallel)
+        ending = make_ending(task, final, after, trained_controls(baseline, notes), limit, parallel)
+        notes |= timetable(limit.seconds, clock.spent, division.notes, ending, parallel)
     if task is not None and getattr(about, "shares", False):
         fidelity = one_shot.SHARED
-        shared = setup.shared_plan(chosen_space, task, about, full, plan | notes, parallel, seed)
-        notes["one_shot"] = shared
+        planned = division.notes | notes
+        notes["one_shot"] = shared_plan(chosen_space, task, about, division.fidelity, planned, parallel, seed)
     settings = Settings(
         data=os.fspath(data) if isinstance(data, str | os.PathLike) else None,
         target=target,
@@ -143,6 +168,7 @@ def search(
         options=options or {},
         evaluator=evaluator_name,
         own=own,
+        starts=starts,
         objectives=goals,
         constraints=bounds,
         budget=limit,
@@ -219,6 +245,10 @@ def _changes(settings: Settings, budget: str | float | Budget | None, workers: i
         if limit.seconds is not None and before is not None and "search_seconds" in settings.notes:
             notes = {**settings.notes}
             notes["search_seconds"] += limit.seconds - before
+            if "race" in notes:
+                terms = msgspec.convert(notes["race"], Terms).with_seconds(limit.seconds - before)
+                notes["race"], changes["fidelity"] = msgspec.to_builtins(terms), Fidelity(terms.epochs)
+                changes["final"] = Fidelity(max(terms.epochs, settings.final.epochs))
             if "final" in notes:
                 notes["final"] = {**notes["final"], "seconds": notes["final"]["seconds"] * limit.seconds / before}
             if "one_shot" in notes:
@@ -233,10 +263,15 @@ def _same_task(settings: Settings, data: Any) -> Task | None:
         return None
     if data is None:
         return load_run_task(settings)
-    task = setup.load(data, settings.target, settings.kind, settings.seed, settings.image_size)
+    task = setup.load(data, settings.target, settings.kind, settings.seed, settings.image_size, settings.scaling)
     if task is not None and task.data_hash != settings.data_hash:
         raise DataError(
             f"The data given are not those the run was started with (hash {task.data_hash[:12]}, was {settings.data_hash[:12]})."
+        )
+    if task is not None and task.signature.columns != settings.signature.columns:
+        raise DataError(
+            "The table was loaded with another scaling than that of the run. "
+            f"Load it with load_task(..., scaling={settings.scaling!r})."
         )
     return task
 

@@ -15,8 +15,6 @@ STATISTICS = 1e-4
 """Seconds that the intervals of the test metrics take for each test row of a finalist."""
 SPEEDUP = 0.7
 """So many threads to this power is how many times as fast they train one network: 1.6 times for two (1.1 to 1.7 were seen)."""
-FEWEST_EPOCHS = 2
-"""Where the time left is shorter than these, the finalists are trained on a share of the data, so that the learning rate can run its course."""
 
 
 class Clock:
@@ -135,13 +133,17 @@ class Ending:
         return {"seconds": round(seconds * pace.epoch / self.epoch(pace), 3), "epochs": float(self.steep)}
 
     def affordable(self, seconds: float, pace: Pace, least: float = 0.0) -> Fidelity | None:
-        """What a finalist can be trained with in so many seconds; ``None`` for less than the epochs over all the data that a trial had.
+        """Return what a finalist can be trained with in so many seconds.
 
-        The training itself fits the number of its epochs, and the schedule, to the time it really takes.
+        The training itself fits its learning rate to the time that it really takes.
+
+        Args:
+            seconds: For the training.
+            pace: Of the network.
+            least: Epochs over all the data that it must have more than.
+
+        Returns:
+            ``None`` if there is no time for more than `least` epochs.
         """
         epochs = seconds / max(self.epoch(pace), 1e-9)
-        if epochs <= least:
-            return None
-        if epochs >= FEWEST_EPOCHS:
-            return Fidelity(min(self.fidelity.epochs, math.ceil(epochs)))
-        return Fidelity(FEWEST_EPOCHS, round(max(0.01, epochs / FEWEST_EPOCHS), 3))
+        return None if epochs <= least else Fidelity(min(self.fidelity.epochs, math.ceil(epochs)))

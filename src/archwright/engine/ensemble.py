@@ -25,7 +25,7 @@ from archwright.graph.ensemble import ensemble, ensemble_state
 from archwright.problem import Architecture, Objective, Problem, Trial
 from archwright.problem.final import Ensemble, FinalRecord, Interval, show
 from archwright.problem.problem import LATENCY
-from archwright.strategies.prospect import error, prospect, scored
+from archwright.strategies.extrapolation import error, expected_error, scored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -247,7 +247,7 @@ class Selection:
         if alone is None or together is None:
             better = after <= before * loop.ending.growth
         else:
-            better = together < prospect(alone, before, after)
+            better = together < expected_error(alone, before, after)
         if better:
             return None
         return (

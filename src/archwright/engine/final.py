@@ -13,10 +13,11 @@ from archwright.artifacts import Artifacts
 from archwright.engine.ensemble import select
 from archwright.engine.forecast import choose
 from archwright.engine.loop import Loop
+from archwright.engine.safeguard import goes_on, harm, harmful, kept_share, supported_epochs
 from archwright.errors import ArchwrightError, GraphError
 from archwright.explain import arm
 from archwright.problem import BASELINE, FINAL, OWN, Fidelity, Problem, Proposal, Trial, purpose
-from archwright.problem.final import FinalRecord, show
+from archwright.problem.final import Comparison, FinalRecord, show
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,8 +47,10 @@ def finalists(loop: Loop) -> list[Trial]:
 
     begun = _begun(loop)
     trials = [trial for trial in loop.trials.values() if purpose(trial) not in OWN]
+    favourite = {"search": loop.favourite()}
     best = [
         next((trial for trial in begun if arm(trial) == who), None)
+        or favourite.get(who)
         or choose((trial for trial in trials if arm(trial) == who), problem, epochs)
         for who in ("search", BASELINE)
     ]
@@ -90,7 +93,7 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
     problem = loop.problem
     picked = select(loop, task, artifacts, ensemble) if ensemble > 1 else None
     margin = _margin(loop, [*chosen, *(picked.trials if picked else ())], task)
-    trained = _trained(loop, chosen, margin, artifacts)
+    trained = _trained(loop, chosen, margin, artifacts, len(task.valid))
     expected = _passed_over(loop, chosen[0])
     if problem.budget.seconds is not None and len(trained) > 1:
         first, second = chosen
@@ -101,11 +104,11 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
     outputs: dict[int, NDArray[np.float32]] = {}
     weights: dict[int, str] = {}
     for trial in chosen:
-        if trial.id in trained and _failed(problem, trained[trial.id], trial):
-            del trained[trial.id]
-            warnings.append(
-                f"Training trial {trial.id} again in the time left did worse than the search had, even on rows it had seen; its result was thrown away."
-            )
+        if trial.id in trained:
+            found = harm(problem, task, trained[trial.id], trial, artifacts)
+            if harmful(found) if found is not None else _failed(problem, trained[trial.id], trial):
+                del trained[trial.id]
+                warnings.append(_harmed(trial, found))
         source = trained.get(trial.id, trial)
         digest = source.final.artifacts.get("checkpoint") if source.final else None
         if digest is None:
@@ -128,7 +131,17 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
     return record
 
 
-def _trained(loop: Loop, chosen: list[Trial], margin: float, artifacts: Artifacts) -> dict[int, Trial]:
+def _harmed(trial: Trial, found: Comparison | None) -> str:
+    rows = (
+        f"by {found.numbers} on rows that neither was trained on" if found is not None else "even on rows it had seen"
+    )
+    return (
+        f"Training trial {trial.id} again did worse than the search had, {rows}; "
+        "the search's weights are handed over, which were trained without the validation rows."
+    )
+
+
+def _trained(loop: Loop, chosen: list[Trial], margin: float, artifacts: Artifacts, valid: int) -> dict[int, Trial]:
     """The final trainings of the chosen trials that left weights, by number of the trial.
 
     What an interrupted session had ended is not done again; an earlier one's, after which the search went on, only with clearly more time.
@@ -136,7 +149,7 @@ def _trained(loop: Loop, chosen: list[Trial], margin: float, artifacts: Artifact
     known, last = _answers(loop, artifacts), _last(loop)
     timed = loop.problem.budget.seconds is not None
     again = [trial for trial in chosen if trial.id not in known or (timed and known[trial.id].id < last)]
-    proposals = [found for trial in again if (found := _proposal(loop, trial, len(again), margin)) is not None]
+    proposals = [found for trial in again if (found := _proposal(loop, trial, len(again), margin, valid)) is not None]
     given = {number: MORE * trial.proposal.why.get("seconds", 0.0) for number, trial in known.items()}
     loop.train_finalists(
         [new for new in proposals if new.why.get("seconds", 0.0) >= given.get(new.why["of"], 0.0)], 0.6 * margin
@@ -227,22 +240,32 @@ def _seconds(problem: Problem, trial: Trial, rows: NDArray[Any]) -> float:
     return time.monotonic() - begun
 
 
-def _proposal(loop: Loop, trial: Trial, count: int, margin: float) -> Proposal | None:
-    """The final training of a trial's architecture, or what an interruption left to do of it; where time is limited, in the time that is left for it.
+def _proposal(loop: Loop, trial: Trial, count: int, margin: float, valid: int) -> Proposal | None:
+    """Return the final training of a trial's architecture, or what an interruption left to do of it.
+
+    If time is limited it has the time that is left, but no more epochs than the trial's learning curve supports; it
+    goes on from the trial's weights if the trial was the first part of it.
 
     Returns:
-        ``None`` where that is less than the trial itself was trained for.
+        ``None`` if the time left is less than the trial itself was trained for.
     """
+    problem = loop.problem
     earlier = [other for other in loop.of(FINAL) if other.proposal.why["of"] == trial.id]
     begun = Proposal(trial.proposal.architecture, parent=trial.id, why={"by": FINAL, "of": trial.id})
+    before = goes_on(problem, trial)
+    if before is not None and before in loop.interim:
+        begun = msgspec.structs.replace(begun, resume=before)
     begun = loop.interim.going_on(begun, earlier)
     why = dict(begun.why)
     wanted: Fidelity | None = loop.ending.fidelity
-    if loop.problem.budget.seconds is not None:
-        rounds = -(-count // loop.problem.workers)
+    if problem.budget.seconds is not None:
+        rounds, least = -(-count // problem.workers), 0.0 if begun.resume else loop.trained_for(trial)
         why["seconds"] = round((loop.clock.left - margin) / rounds + why.get("spent", 0.0), 2)
         why["most"], why["threads"] = loop.ending.fidelity.epochs, loop.ending.threads
-        wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), loop.trained_for(trial))
+        wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), least)
+        if least and "race" not in problem.settings:
+            why["most"] = supported_epochs(trial, problem, why["most"])
+            why["keep"] = kept_share(problem, trial, valid)
     return None if wanted is None else msgspec.structs.replace(begun, fidelity=wanted, why=why)
 
 

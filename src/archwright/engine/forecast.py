@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from archwright.explain import SCORED, fidelity, ranking
 from archwright.problem import Problem, Trial
-from archwright.strategies.prospect import error, prospect
+from archwright.strategies.extrapolation import error, expected_error
 
 
 def choose(
@@ -15,7 +15,7 @@ def choose(
     """The trial whose network should be the best after the final training.
 
     Candidates are the trials of the highest fidelity reached. Where the final training has as many epochs for each, it is the one with the best
-    score. Else each error is extrapolated to the epochs that there is time for (:func:`~archwright.strategies.prospect.prospect`).
+    score. Else each error is extrapolated to the epochs that there is time for (:func:`~archwright.strategies.extrapolation.expected_error`).
 
     Args:
         trials: Those to choose from.
@@ -34,5 +34,5 @@ def choose(
     known = [(trial, missing) for trial in candidates if (missing := error(trial, problem)) is not None]
     if len(known) < len(candidates) or any(fidelity(trial, problem).share < SCORED for trial in candidates):
         return ranked[0]
-    best, _ = min(known, key=lambda row: prospect(row[1], fidelity(row[0], problem).cost, epochs(row[0])))
+    best, _ = min(known, key=lambda row: expected_error(row[1], fidelity(row[0], problem).cost, epochs(row[0])))
     return best

@@ -37,7 +37,8 @@ from archwright.problem import (
     trial_seed,
 )
 from archwright.strategies import Random
-from archwright.strategies.prospect import with_prospect
+from archwright.strategies.extrapolation import with_expected_score
+from archwright.strategies.opening import Start, opening
 
 MAX_FAILURES = 20
 """Failures from the start without a single success, after which the search gives up and says why."""
@@ -61,6 +62,7 @@ class Loop:
         artifacts: Weights of the run; a trial whose checkpoint is gone is trained from the start. Default: all count as there.
         course: What is proposed when, in a search with shared weights; default: what the strategy proposes.
         inherits: Whether proposals say what their evaluation may inherit from their parents'.
+        starts: What is tried before the strategy is asked, in this order.
         pace: How fast a trial's network would train, where trials are not trainings; default: as the trial showed.
         observe: Called after every event and while waiting.
 
@@ -86,16 +88,12 @@ class Loop:
         artifacts: Artifacts | None = None,
         course: Course | None = None,
         inherits: bool = False,
+        starts: Iterable[Start] = (),
         pace: Callable[[Trial], Pace] | None = None,
         observe: Callable[[Loop], None] = lambda loop: None,
     ) -> None:
-        self.problem, self.strategy, self.executor, self.session, self.clock = (
-            problem,
-            strategy,
-            executor,
-            session,
-            clock,
-        )
+        self.problem, self.strategy, self.executor = problem, strategy, executor
+        self.session, self.clock = session, clock
         self.baseline, self.ending, self._reuse = baseline, ending, reuse
         self.observe, self._inherits, self._pace = observe, inherits, pace
         self.interim = Interim(artifacts)
@@ -105,19 +103,18 @@ class Loop:
         self._state = strategy.init(problem)
         self._hopeless, self._highest = getattr(strategy, "stop", None), getattr(strategy, "highest", None)
         self._stopping: set[int] = set()
-        self._random = Random()
-        self._random_state = self._random.init(problem)
+        self._random, self._random_state = Random(), Random().init(problem)
         self._known: dict[tuple[str, Fidelity], int] = {}
         self._waiting: dict[int, list[int]] = {}
         self._backlog: list[int] = []
         self._before: dict[int, float] = {}
-        self._repeats = 0
         self._for: dict[Purpose, list[int]] = defaultdict(list)
-        self.candidates = 0
+        self.candidates = self._repeats = 0
         self._accounts = Accounts(problem, self.trials, trains=pace is None)
         self._failures: list[str] = []
         self._best: dict[str, tuple[tuple[float, ...], Trial]] = {}
         self._likely: tuple[tuple[float, ...], Trial] | None = None
+        self._opening = list(opening(strategy, problem, starts))
         for event in events:
             self._fold(event)
 
@@ -193,6 +190,12 @@ class Loop:
         best = [row for name, row in self._best.items() if who in (None, name)]
         return max(best, key=lambda row: row[0])[1] if best else None
 
+    def favourite(self) -> Trial | None:
+        """Return the trial that the strategy would answer with; ``None`` if it leaves that to the scores."""
+        answer = getattr(self.strategy, "answer", None)
+        number = answer(self._state, self.problem) if answer else None
+        return None if number is None else self.trials[number]
+
     @property
     def spent(self) -> dict[str, float]:
         """Seconds, trained trials and epochs (over all the training data) spent on searching."""
@@ -247,21 +250,24 @@ class Loop:
         return None
 
     def _propose(self, number: int) -> Proposal | None:
+        if self._opening:
+            return self._opening[0]
         rng = np.random.default_rng([self.problem.seed, number])
         if self._course is not None:
             return self._course.propose(self, rng, lambda: self._asked(rng))
-        spent = self._accounts.costs["search"] + self._accounts.costs[BASELINE]
-        if (
-            self.baseline > 0
-            and spent > 0
-            and self._accounts.costs[BASELINE] < self.baseline * spent
-            and self._repeats == 0
-        ):
+        if self.baseline > 0 and self._repeats == 0:
             trained = self._highest(self._state, self.problem) if self._highest else self.problem.fidelity
-            drawn = self._random.ask(self._random_state, self.problem, rng) if trained is not None else None
-            if drawn is not None:
+            if trained is not None and self._control_is_due(trained):
+                drawn = self._random.ask(self._random_state, self.problem, rng)
                 return Proposal(drawn.architecture, trained, why={"by": BASELINE})
         return self._asked(rng)
+
+    def _control_is_due(self, trained: Fidelity) -> bool:
+        """Whether the control has less than its share; in a race, of which a trial is a good part, even with one more."""
+        control = self._accounts.costs[BASELINE]
+        spent = self._accounts.costs["search"] + control
+        more = trained.cost if "race" in self.problem.settings else 0.0
+        return spent > 0 and control + more < self.baseline * (spent + more) + (more > 0) * 1e-9
 
     def _asked(self, rng: np.random.Generator) -> Proposal | None:
         """What the strategy proposes."""
@@ -373,6 +379,7 @@ class Loop:
         who = purpose(trial)
         if event.kind == "started":
             self._for[who].append(trial.id)
+            self._opening = [one for one in self._opening if one.architecture != trial.proposal.architecture]
             self.candidates += who == "search"
             new = (
                 who not in OWN and trial.fingerprint and self._known.setdefault(self._key(trial), trial.id) == trial.id
@@ -393,7 +400,7 @@ class Loop:
         key = rank(trial, self.problem) if trial.done and who not in OWN else None
         if key is not None and (arm(trial) not in self._best or key > self._best[arm(trial)][0]):
             self._best[arm(trial)] = (key, trial)
-        likely = rank(with_prospect(self.problem, trial), self.problem) if key is not None else None
+        likely = rank(with_expected_score(self.problem, trial), self.problem) if key is not None else None
         if likely is not None and (self._likely is None or likely > self._likely[0]):
             self._likely = (likely, trial)
         if who == "search" or (who == SUPERNET and getattr(self.strategy, "picker", None)):

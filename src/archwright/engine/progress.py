@@ -23,6 +23,7 @@ from archwright.errors import BudgetError, closest
 from archwright.explain import fidelity
 from archwright.problem import FINAL, Trial, purpose
 from archwright.problem.final import show
+from archwright.strategies.opening import START
 
 if TYPE_CHECKING:
     from archwright.engine.loop import Loop
@@ -287,6 +288,8 @@ def reason(trial: Trial) -> str:
         return f"final training of trial {why.get('of')}"
     edit = why.get("edit")
     by = str(why.get("by", "?"))
+    if by == START:
+        return f"start {why.get(START)}"
     if isinstance(edit, dict) and edit:
         changes = [
             f"{address}: {pair[0]} -> {pair[1]}"

@@ -300,6 +300,7 @@ def load_run_task(settings: Settings) -> Task:
         kind=settings.kind,
         seed=settings.seed,
         image_size=settings.image_size,
+        scaling=settings.scaling,
     )
     if task.data_hash != settings.data_hash:
         raise DataError(

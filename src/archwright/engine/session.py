@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from archwright.artifacts import Artifacts
-from archwright.engine import setup
 from archwright.engine.clock import Clock
 from archwright.engine.loop import Loop
 from archwright.engine.one_shot import Course, plan_of
+from archwright.engine.pace import timed
+from archwright.engine.plan import make_ending, trained_controls
 from archwright.engine.progress import observer
 from archwright.engine.ranking import KEPT
 from archwright.engine.result import Result
@@ -68,18 +69,19 @@ def run_session(
             events=events,
             clock=clock,
             baseline=settings.baseline,
-            ending=setup.ending(
+            ending=make_ending(
                 None if own else task,
                 settings.final,
                 settings.after,
-                settings.baseline,
+                trained_controls(settings.baseline, settings.notes),
                 settings.budget,
                 settings.workers,
             ),
             artifacts=place.artifacts(name),
             course=_course(settings, place.artifacts(name)),
             inherits=getattr(evaluator, "inherits", False),
-            pace=None if own or task is None or getattr(evaluator, "trains", True) else setup.timed(problem, task),
+            starts=settings.starts,
+            pace=None if own or task is None or getattr(evaluator, "trains", True) else timed(problem, task),
             observe=watch.update,
         )
         watch.begin(loop)

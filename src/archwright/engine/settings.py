@@ -6,13 +6,14 @@ import platform
 import sys
 from collections.abc import Iterable
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from archwright import __version__
 from archwright.ledger import Event
 from archwright.problem import Budget, Constraint, Fidelity, Objective, Signature
+from archwright.strategies.opening import Start
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         strategy: Name and options.
         evaluator: Name of the evaluator, or of the user's own function.
         own: Whether it is the user's own function, which must be passed again to go on.
+        starts: What is tried before the strategy is asked.
         objectives: What matters, the most important first.
         constraints: Bounds.
         budget: What may be spent, all sessions together.
@@ -58,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any] = {}
     evaluator: str = "train"
     own: bool = False
+    starts: tuple[Start, ...] = ()
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
     budget: Budget
@@ -72,6 +75,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     notes: dict[str, Any] = {}
     command: str = ""
     versions: dict[str, str] = {}
+
+    @property
+    def scaling(self) -> Literal["robust", "standard"]:
+        """How numbers of tables are scaled; the layout of their rows is known since they are scaled robustly."""
+        return "robust" if self.signature.columns else "standard"
 
     def as_header(self) -> dict[str, Any]:
         """The settings as JSON values."""

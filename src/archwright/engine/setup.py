@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 import os
 import shlex
-import statistics
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 import numpy as np
 
-from archwright.engine import one_shot
-from archwright.engine.clock import RESERVE_SHARE, Ending, Pace
-from archwright.errors import ArchwrightError, BudgetError, DataError, EvaluationError, SpaceError, StrategyError
+from archwright.errors import ArchwrightError, BudgetError, DataError, SpaceError, StrategyError
 from archwright.graph.latency import read_table
-from archwright.problem import Architecture, Budget, Constraint, Fidelity, Objective, Problem, Signature, Trial
+from archwright.problem import Constraint, Objective, Signature
 from archwright.problem import Space as SpaceLike
 from archwright.problem.problem import LATENCY
 from archwright.space import Space, get_space
@@ -29,26 +22,17 @@ from archwright.strategies import get_strategy
 if TYPE_CHECKING:
     from archwright.tasks import Task
 
-TRIAL_SAMPLES = 50_000
-"""Training samples that a full trial sees where time is not limited: 46 epochs of digits."""
-FINAL_SAMPLES = 3_000_000
-"""Training samples that the final training sees at most where time is limited, and so a trial: 60 epochs of 50,000 rows."""
-STEEP_SAMPLES = 500_000
-"""Training samples up to which the error falls steeply: on Fashion-MNIST by a fifth from 3 to 10 epochs, by a twentieth from 10 to 30."""
-LEAST_EPOCHS = 8
-"""Where the time allows for fewer epochs than these, a trial sees a share of the data for as many, so that it can be stopped early."""
-LEAST_SHARE = 0.02
-MOST_TRIALS = 100
-"""Full trials that a time budget should allow for, while they have epochs enough: the finalists are trained further, a trial need not be."""
-LEAST_TRIALS = 16
-"""Full trials that it should allow for in any case, on a share of the data if need be."""
-EPOCHS = (3, 60)
-START_SECONDS = 5.0
-"""What starting the workers is expected to take."""
 COSTS = ("params", "flops", "activation_bytes")
 
 
-def load(data: Any, target: str | None, kind: str | None, seed: int, image_size: int | None = None) -> Task | None:
+def load(
+    data: Any,
+    target: str | None,
+    kind: str | None,
+    seed: int,
+    image_size: int | None = None,
+    scaling: Literal["robust", "standard"] = "robust",
+) -> Task | None:
     """The task a user means by a data source; ``None`` for none."""
     from archwright.tasks import Task, load_task
 
@@ -56,7 +40,7 @@ def load(data: Any, target: str | None, kind: str | None, seed: int, image_size:
         if image_size is not None:
             raise DataError("Got image_size for data that are loaded already; give it to load_task.")
         return data
-    return load_task(data, target, kind=kind, seed=seed, image_size=image_size)
+    return load_task(data, target, kind=kind, seed=seed, image_size=image_size, scaling=scaling)
 
 
 def resolve_workers(workers: int) -> int:
@@ -185,28 +169,6 @@ def resolve_latency(
     return entries
 
 
-def choose_fidelity(
-    space: SpaceLike, task: Task, budget: Budget, workers: int, seed: int, constraints: tuple[Constraint, ...]
-) -> tuple[Fidelity, dict[str, Any]]:
-    """The full fidelity of a trial, so that the budget allows for enough of them; and how it was found.
-
-    With a time limit, three random architectures are timed for a moment; without one the result depends on the data's size only, so that
-    the same seed gives the same search on any machine.
-    """
-    rows = len(task.train.x)
-    if budget.seconds is None:
-        epochs = _epochs(TRIAL_SAMPLES, rows)
-        if budget.epochs is not None:
-            epochs = max(1, min(epochs, int(budget.epochs / 10)))
-        return Fidelity(epochs), {}
-    pace = measured_pace(space, task, seed, constraints, min(6.0, 0.04 * budget.seconds))
-    notes = {"pace": dataclasses.asdict(pace)}
-    affordable = (1 - RESERVE_SHARE) * budget.seconds * workers / (pace.epoch + pace.row * len(task.valid))
-    epochs = min(_epochs(FINAL_SAMPLES, rows), max(LEAST_EPOCHS, math.floor(affordable / MOST_TRIALS)))
-    share = min(1.0, max(LEAST_SHARE, round(affordable / LEAST_TRIALS / epochs, 3)))
-    return Fidelity(epochs, share), notes
-
-
 def check_pairing(strategy: str, options: dict[str, Any], evaluator: Any) -> Any:
     """The evaluator for a strategy: the user's, or the one the strategy needs where the user names none.
 
@@ -238,127 +200,17 @@ def check_pairing(strategy: str, options: dict[str, Any], evaluator: Any) -> Any
     return evaluator
 
 
-def shared_plan(
-    space: SpaceLike, task: Task, evaluator: Any, full: Fidelity, notes: dict[str, Any], workers: int, seed: int
-) -> dict[str, Any]:
-    """How a search with shared weights is divided, and what the supernet takes; refuses what cannot be.
+def check_startable(evaluator: Any) -> None:
+    """Refuses given starts if networks are proposed by those who train shared weights.
 
     Raises:
-        SupernetError: Where weights of the space cannot be shared so.
-        EvaluationError: Where the supernet needs more memory than there is.
+        StrategyError: If the evaluator shares weights.
     """
-    from archwright.evaluators.one_shot.forecast import forecast
-
-    search, pace = notes.get("search_seconds"), notes.get("pace")
-    epochs = evaluator.own["epochs"] or _epochs(STEEP_SAMPLES, len(task.train))
-    derives = evaluator.make_picker().derives
-    made = one_shot.plan(epochs, full, search, pace["epoch"] if pace else None, workers, derives)
-    settings: dict[str, Any] = msgspec.to_builtins(made)
-    return settings | {"needs": forecast(space, task, evaluator, seed)}
-
-
-def final_fidelity(task: Task, fidelity: Fidelity, budget: Budget) -> Fidelity:
-    """What the finalists are trained with: all the data, and where time is limited more epochs than a trial had, as many as it allows."""
-    epochs = fidelity.epochs if budget.seconds is None else _epochs(FINAL_SAMPLES, len(task.train.x))
-    return Fidelity(max(epochs, fidelity.epochs))
-
-
-def _epochs(samples: int, rows: int) -> int:
-    return min(EPOCHS[1], max(EPOCHS[0], round(samples / rows)))
-
-
-def ending(
-    task: Task | None, fidelity: Fidelity, after: float, baseline: float, budget: Budget, workers: int
-) -> Ending:
-    """What a search on a task ends with: nothing, where there is none.
-
-    Where time is limited, all cores train the finalists; else one core each, so that results do not depend on how many there are.
-    """
-    if task is None:
-        return Ending()
-    from archwright.evaluators.train import MIN_VALID
-
-    train, valid = len(task.train), len(task.valid)
-    finalists = 2 if baseline else 1
-    threads = 1 if budget.seconds is None else max(1, min(workers, default_workers()) // finalists)
-    steep = min(fidelity.epochs, _epochs(STEEP_SAMPLES, train))
-    return Ending(
-        finalists, fidelity, steep, threads, (train + valid) / train, min(valid, MIN_VALID), len(task.test), after
-    )
-
-
-def timed(problem: Problem, task: Task) -> Callable[[Trial], Pace]:
-    """How fast the network of a trial would train, from a few steps; each is timed once. One that cannot be trained takes for ever."""
-    from archwright.evaluators import time_epoch
-
-    known: dict[int, Pace] = {}
-
-    def pace(trial: Trial) -> Pace:
-        if trial.id not in known:
-            try:
-                found = time_epoch(problem.graph(trial.proposal.architecture), task)  # type: ignore[arg-type]
-            except EvaluationError:
-                found = (1e9, 0.0)
-            known[trial.id] = Pace(*found)
-        return known[trial.id]
-
-    return pace
-
-
-def timetable(limit: float, spent: float, notes: dict[str, Any], ending: Ending, workers: int) -> dict[str, Any]:
-    """How a time budget is divided.
-
-    Returns:
-        ``search_seconds``: those left for searching once the workers have started, less what the end will take. Where the pace is known, ``final``: what the
-        final training of a network will have (:meth:`~archwright.engine.clock.Ending.training`).
-    """
-    start = START_SECONDS if workers > 1 else 0.0
-    if "pace" not in notes:
-        return {"search_seconds": round(max(0.3 * limit, limit - spent - start), 3)}
-    pace = Pace(**notes["pace"])
-    seconds = limit - spent - start - ending.reserve(limit, pace, workers)
-    return {
-        "search_seconds": round(max(0.3 * limit, seconds), 3),
-        "final": ending.training(limit, pace, workers),
-    }
-
-
-def measured_pace(
-    space: SpaceLike, task: Task, seed: int, constraints: tuple[Constraint, ...] = (), most: float = 6.0
-) -> Pace:
-    """Median pace of three random architectures, or as many as can be tried in so many seconds, from a few training steps of each."""
-    from archwright.evaluators import time_epoch
-
-    rng = np.random.default_rng([seed, 2**31])
-    problem = Problem(space, task.signature, (Objective(task.objective),), constraints, seed=seed)
-    found: list[tuple[float, float]] = []
-    deadline = time.monotonic() + most
-    for architecture in _drawn(problem, rng):
-        try:
-            found.append(time_epoch(problem.graph(architecture), task))  # type: ignore[arg-type]
-        except ArchwrightError:
-            continue
-        if len(found) == 3 or time.monotonic() > deadline:
-            break
-    if not found:
-        raise SpaceError(
-            f"None of the networks drawn from the space '{space.name}' could be trained on {task.name} within the constraints; check that its shapes fit {task.signature}."
+    if getattr(evaluator, "shares", False):
+        raise StrategyError(
+            "Got a start for a search with shared weights, which has none: its networks are paths of one supernet. "
+            "Leave the start out, or search with the evaluator 'train' and a strategy such as 'evolution'."
         )
-    return Pace(*(statistics.median(values) for values in zip(*found, strict=True)))
-
-
-def _drawn(problem: Problem, rng: np.random.Generator) -> list[Architecture]:
-    drawn = [problem.space.sample(rng) for _ in range(60)]
-    feasible = []
-    for architecture in drawn:
-        try:
-            if problem.feasible(architecture):
-                feasible.append(architecture)
-        except ArchwrightError:
-            continue
-        if len(feasible) == 8:
-            break
-    return feasible
 
 
 def signature_of(task: Task | None, signature: Signature | None) -> Signature:

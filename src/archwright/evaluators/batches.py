@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from archwright.evaluators.recipe import Recipe
 
@@ -34,10 +35,21 @@ class Batches:
             return batch.view(len(batch), *batch.shape[2:], 1).permute(0, 3, 1, 2)
         return batch.contiguous(memory_format=torch.channels_last)
 
-    def augment(self, index: Tensor, generator: torch.Generator) -> Tensor:
-        """The rows, each mirrored, shifted and cut out at random."""
-        if not self.augmented:
-            return self.take(index)
+    def augment(self, index: Tensor, generator: torch.Generator, shrunk: tuple[int, int] | None = None) -> Tensor:
+        """The rows, each mirrored, shifted and cut out at random.
+
+        Args:
+            index: Row numbers.
+            generator: Of the augmentation.
+            shrunk: Height and width to shrink the images to; ``None`` leaves them as they are.
+        """
+        batch = self._augmented(index, generator) if self.augmented else self.take(index)
+        if shrunk is None:
+            return batch
+        batch = functional.interpolate(batch, size=shrunk, mode="bilinear", antialias=True)
+        return batch.contiguous(memory_format=torch.channels_last) if self.channels_last else batch
+
+    def _augmented(self, index: Tensor, generator: torch.Generator) -> Tensor:
         channels, height, width = self.rows.shape[1:]
         area = height * width
         pixels = positions(len(index), height, width, self.recipe.flip, self.recipe.crop, generator)
@@ -56,11 +68,16 @@ def positions(count: int, height: int, width: int, flip: bool, crop: int, genera
     rows, columns = torch.arange(height).view(1, -1), torch.arange(width).view(1, -1)
     if crop:
         shift = torch.randint(-crop, crop + 1, (2, count, 1), generator=generator)
-        rows, columns = (rows + shift[0]).clamp_(0, height - 1), (columns + shift[1]).clamp_(0, width - 1)
+        rows, columns = _reflected(rows + shift[0], height), _reflected(columns + shift[1], width)
     if flip:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, width - 1 - columns, columns)
     return ((rows * width).unsqueeze(2) + columns.unsqueeze(1)).expand(count, height, width)
+
+
+def _reflected(places: Tensor, size: int) -> Tensor:
+    """Places along a side, those beyond its ends mirrored at them."""
+    return (size - 1 - (size - 1 - places.abs()).abs()).clamp_(0, size - 1)
 
 
 def holes(count: int, height: int, width: int, side: int, generator: torch.Generator) -> Tensor:

@@ -23,13 +23,15 @@ from archwright.errors import EvaluationError
 from archwright.evaluators.batches import Batches
 from archwright.evaluators.predict import predict
 from archwright.evaluators.recipe import Recipe
+from archwright.evaluators.schedule import ByClock, BySteps, Schedule
+from archwright.evaluators.sizes import Sizes
 from archwright.evaluators.state import State
 from archwright.graph.module import seeded
 
 CHECK_EVERY = 20
 """Steps between two looks at the loss."""
-LEAST_PART = 0.1
-"""The smallest part of an epoch that is trained at the end."""
+TIMED = 128
+"""Validation rows by which the outputs for all of them are timed."""
 AVERAGE_EVERY = 4
 """Steps between two updates of the moving average of the weights, after the first few."""
 
@@ -73,7 +75,6 @@ def fit(
     last: Tensor | None = None,
     target: Fraction = Fraction(1),
     deadline: float | None = None,
-    most: int = 0,
 ) -> Iterator[Epoch]:
     """Trains a network, an epoch for each step of the iterator.
 
@@ -85,57 +86,75 @@ def fit(
         x: Training inputs, float32 ``(n, *shape)``.
         y: Targets ``(n,)``: int64 classes or float32 values; of a text classes ``(n, steps)``.
         kind: ``"classification"`` (cross entropy) or ``"regression"`` (squared error).
-        epochs: Train until this many are done, counting those before.
+        epochs: Train until this many are done, counting those before; with a deadline at most so many.
         valid: Validation inputs, for which the outputs are computed after each epoch.
         last: Those after the last of the `epochs`, where they are others and there is no deadline.
         target: Where on the schedule to be at the end.
-        deadline: ``time.monotonic()`` at which to be done. The schedule is fitted to the epochs that there turns out to be time for, fewer than `epochs` or
-            more; the last may be a part of one, and an epoch that runs over is cut short.
-        most: Epochs, where these are more than `epochs`, that a deadline allows at most.
+        deadline: ``time.monotonic()`` at which to be done. The learning rate then goes by the clock, so that it has
+            decayed when the time is over; an epoch that runs over is cut short.
 
     Raises:
         EvaluationError: Where the loss is not finite, or nothing is left to train.
     """
-    if state.epoch >= epochs:
+    if deadline is None and state.epoch >= epochs:
         raise EvaluationError(f"Got {epochs} epochs for a network already trained for {state.epoch}; expected more.")
     module = state.module
     state.lay_out(state.mode.channels_last)
     batches = Batches(x, state.recipe, state.mode.channels_last)
     loss_of = criterion(kind, state.recipe)
-    left: float = epochs - state.epoch
-    predicting = 0.0
+    sizes = Sizes.of(module, x, state.recipe)
+    schedule: Schedule
+    if deadline is None:
+        schedule = BySteps(state.progress, target, state.epoch, epochs)
+    else:
+        end = deadline - _predicting(state, valid)
+        schedule = ByClock(state.progress, end, state.epoch, epochs)
     try:
-        while left > 0:
-            progress = state.progress + (target - state.progress) / max(Fraction(1), Fraction(left))
+        while True:
             begun = time.monotonic()
-            stop = None if deadline is None else deadline - predicting
-            loss = _epoch(state, batches, y, loss_of, progress, min(1.0, left), stop)
+            loss = _epoch(state, batches, y, loss_of, schedule, sizes)
             trained = time.monotonic()
-            inputs = valid if last is None or state.epoch < epochs else last
+            ends = schedule.ends(state.epoch)
+            inputs = last if ends and last is not None and deadline is None else valid
             with state.averaged():
                 outputs = None if inputs is None else predict(module, inputs, state.mode)
-            predicted = time.monotonic()
-            predicting = predicted - trained
-            if left < 1:
-                left = 0
-            elif deadline is None:
-                left = epochs - state.epoch
-            else:
-                left = max(epochs, most) - state.epoch
-                left = _affordable(left, trained - begun, predicting, deadline - predicted)
+            predicted = time.monotonic() - trained
             rate = state.recipe.rate(float(state.progress))
-            yield Epoch(state.epoch, loss, rate, outputs, trained - begun, predicting, left == 0, state)
+            yield Epoch(state.epoch, loss, rate, outputs, trained - begun, predicted, ends, state)
+            if ends:
+                break
     finally:
         module.load_state_dict(state.weights())
         state.lay_out(False)
         module.eval()
 
 
+def _predicting(state: State, valid: Tensor | None) -> float:
+    """Return the seconds that outputs for the validation inputs will take, from some of them."""
+    if valid is None or not len(valid):
+        return 0.0
+    rows = valid[:TIMED]
+    predict(state.module, rows, state.mode)
+    begun = time.monotonic()
+    predict(state.module, rows, state.mode)
+    return (time.monotonic() - begun) * len(valid) / len(rows)
+
+
 def criterion(kind: str, recipe: Recipe) -> Loss:
-    """The loss of a kind of task: outputs and targets to a scalar."""
+    """The loss of a kind of task: outputs and targets to a scalar.
+
+    Outputs of an ensemble in training have the members last; the loss is the mean of theirs.
+    """
     if kind == "classification":
-        return lambda outputs, y: functional.cross_entropy(outputs, y, label_smoothing=recipe.label_smoothing)
-    return lambda outputs, y: functional.mse_loss(outputs.view_as(y), y)
+        return lambda outputs, y: functional.cross_entropy(
+            outputs, _for_members(outputs, y), label_smoothing=recipe.label_smoothing
+        )
+    return lambda outputs, y: functional.mse_loss((rows := outputs.reshape(len(y), -1)), y[:, None].expand_as(rows))
+
+
+def _for_members(outputs: Tensor, y: Tensor) -> Tensor:
+    """The targets, once for each member of an ensemble."""
+    return y[:, None].expand(-1, outputs.shape[2]) if outputs.dim() == y.dim() + 2 else y
 
 
 def steps_of(rows: int, recipe: Recipe) -> int:
@@ -143,35 +162,23 @@ def steps_of(rows: int, recipe: Recipe) -> int:
     return max(1, round(rows / recipe.batch_size))
 
 
-def _affordable(left: int, training: float, predicting: float, seconds: float) -> float:
-    """Epochs, at most those left, that fit into some seconds, each with its validation; the last may be a part of one, if not too small."""
-    epochs = seconds / max(training + predicting, 1e-9)
-    if epochs < 1:
-        epochs = (seconds - predicting) / max(training, 1e-9)
-    epochs = max(0.0, min(left, round(epochs, 2)))
-    return epochs if epochs % 1 > LEAST_PART else math.floor(epochs)
-
-
-def _epoch(
-    state: State, batches: Batches, y: Tensor, loss_of: Loss, target: Fraction, part: float, deadline: float | None
-) -> float:
-    """Trains for a part of an epoch, brings the state's progress to the target, and returns the mean loss."""
+def _epoch(state: State, batches: Batches, y: Tensor, loss_of: Loss, schedule: Schedule, sizes: Sizes) -> float:
+    """Train for an epoch, or for what there is time for of it; return the mean loss."""
     module, optimizer, recipe = state.module.train(), state.optimizer, state.recipe
     steps = steps_of(len(y), recipe)
     size = len(y) // steps
     horizon = max(1.0, recipe.average * steps / AVERAGE_EVERY)
-    steps = max(1, round(part * steps))
     stream = int(np.random.SeedSequence([state.seed, state.epoch]).generate_state(1)[0])
     generator = torch.Generator().manual_seed(stream)
     order = torch.randperm(len(y), generator=generator)
-    begin, span = float(state.progress), float(target - state.progress)
     total, done = torch.zeros(()), 0
     with seeded(stream):
         for step in range(steps):
             index = order[step * size : (step + 1) * size]
-            rate = recipe.rate(begin + span * step / steps)
+            place = schedule.place(state.epoch, step / steps)
+            rate = recipe.rate(place)
             with state.mode.cast():
-                outputs = module(batches.augment(index, generator))
+                outputs = module(batches.augment(index, generator, sizes.at(place)))
             loss = loss_of(outputs.float(), y.index_select(0, index))
             loss.backward()  # type: ignore[no-untyped-call]
             if recipe.clip is not None:
@@ -182,7 +189,7 @@ def _epoch(
                 state.update_average(horizon)
             total += loss.detach()
             done += 1
-            late = deadline is not None and time.monotonic() >= deadline
+            late = schedule.late()
             if (late or step % CHECK_EVERY == 0 or step == steps - 1) and not math.isfinite(total.item()):
                 raise EvaluationError(
                     f"The training diverged: the loss is {loss.item()} after {state.steps:,} steps at a learning rate of {rate:.3g}."
@@ -190,5 +197,5 @@ def _epoch(
             if late:
                 break
     state.epoch += 1
-    state.progress = target
+    state.progress = schedule.after(state.epoch)
     return float(total) / done

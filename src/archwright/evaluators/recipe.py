@@ -10,12 +10,17 @@ import msgspec
 from archwright.errors import EvaluationError
 from archwright.problem import Shape
 
+LEAST_SIDE = 16
+"""Pixels that pictures are shrunk to at least."""
+
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Settings of a training run.
 
     Attributes:
-        optimizer: ``sgd`` (Nesterov momentum 0.9) or ``adamw``.
+        optimizer: ``sgd`` (Nesterov momentum 0.9), ``adamw``, or ``muon``: momentum with orthogonalised steps for
+            dense kernels and hidden matrices (Jordan et al. 2024, kellerjordan.github.io/posts/muon), ``sgd`` for all
+            else.
         lr: Peak learning rate.
         weight_decay: Decay of the weights; biases and normalisation layers are not decayed.
         schedule: ``onecycle`` (linear up, then linear down to zero; Smith and Topin, arXiv 1708.07120) or ``cosine`` (short warm-up, then half a
@@ -24,13 +29,15 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         batch_size: Samples in a step.
         label_smoothing: Of the cross entropy; ignored in regression.
         flip: Mirror images left to right with probability one half.
-        crop: Shift images by up to this many pixels in each direction; the edge pixels fill what becomes empty.
+        crop: Shift images by up to this many pixels in each direction; what becomes empty mirrors the rest.
         cutout: Side of a square set to zero at a random place (DeVries and Taylor, arXiv 1708.04552); 0 for none.
+        small: Smaller pictures first (progressive resizing; Howard in Coleman et al., arXiv 1806.01427): pairs of a
+            place on the schedule, until which, and the side that pictures are shrunk to, as a fraction of theirs.
         average: Epochs over which a moving average of the weights is taken, which is measured and kept instead of the last weights; 0 for none.
         clip: Largest norm of the gradient; ``None`` for no limit.
     """
 
-    optimizer: Literal["sgd", "adamw"] = "sgd"
+    optimizer: Literal["sgd", "adamw", "muon"] = "sgd"
     lr: float = 0.1
     weight_decay: float = 5e-4
     schedule: Literal["onecycle", "cosine"] = "onecycle"
@@ -40,6 +47,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flip: bool = False
     crop: int = 0
     cutout: int = 0
+    small: tuple[tuple[float, float], ...] = ()
     average: float = 0.0
     clip: float | None = None
 
@@ -57,6 +65,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "label_smoothing": 0 <= self.label_smoothing < 1,
             "crop": self.crop >= 0,
             "cutout": self.cutout >= 0,
+            "small": all(0 < until <= 1 and 0 < side <= 1 for until, side in self.small),
             "average": self.average >= 0,
             "clip": self.clip is None or self.clip > 0,
         }
@@ -66,6 +75,28 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 f"Got the recipe {', '.join(wrong)}; expected lr and clip above 0, batch_size of 2 or more, fractions in [0, 1), nothing negative."
             )
         return self
+
+    def side(self, progress: float, side: int) -> int:
+        """Return the side of the pictures at a place on the schedule; none is shrunk below 16 pixels.
+
+        >>> [Recipe(small=((0.4, 0.5), (0.7, 0.75))).side(place, 32) for place in (0.0, 0.5, 0.9)]
+        [16, 24, 32]
+        """
+        scale = next((scale for until, scale in self.small if progress < until), 1.0)
+        return min(side, max(LEAST_SIDE, round(side * scale)))
+
+    def epochs_in_time(self, side: int) -> float:
+        """Return the epochs that pass in the time of one at full size, if the schedule goes by the clock.
+
+        >>> Recipe(small=((0.5, 0.5),)).epochs_in_time(64)
+        2.5
+        """
+        begun, total = 0.0, 0.0
+        for until, _ in (*self.small, (1.0, 1.0)):
+            share = self.side(begun, side) / max(side, 1) if side else 1.0
+            total += max(0.0, until - begun) / share**2
+            begun = max(begun, until)
+        return total
 
     def rate(self, progress: float) -> float:
         """The learning rate after this fraction of the schedule, in [0, 1].
@@ -95,10 +126,11 @@ class TaskLike(Protocol):
     def augment(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
-AUGMENT_FROM, AUGMENT_GREY_FROM = 30, 60
-"""Epochs from which augmentation is worth its slower start, for photos and for grey images, whose subjects are mostly centred. Below, it costs accuracy: flips
-and shifts cost small convolutional networks three points after 5 epochs of a quarter of Fashion-MNIST, and still 1.6 and 2.0 after 30 of all of it (14x14
-pixels; 45,000 and 20,000 parameters); after 40 epochs of digits, shifts by one pixel are level."""
+AUGMENT_FROM, AUGMENT_TINY_FROM = 4, 60
+"""Epochs from which augmentation is worth its slower start; the second for pictures of fewer than 16 pixels a side."""
+SMALL = ((0.35, 0.625), (0.6, 0.75))
+"""Smaller pictures first, if their sides are SMALL_FROM pixels or more: an epoch then takes 0.4 and 0.6 of the time."""
+SMALL_FROM = 24
 
 
 def default_recipe(task: TaskLike, rows: int, epochs: int) -> Recipe:
@@ -119,14 +151,15 @@ def default_recipe(task: TaskLike, rows: int, epochs: int) -> Recipe:
         )
     if task.modality == "text":
         return Recipe("adamw", lr=1e-2, weight_decay=0.01, batch_size=min(batch, 64), average=0.5, clip=1.0)
-    least = AUGMENT_GREY_FROM if task.shape[0] == 1 else AUGMENT_FROM
-    augment = task.augment if epochs >= least else ()
+    side = min(task.shape[1:])
+    augment = task.augment if epochs >= (AUGMENT_FROM if side >= LEAST_SIDE else AUGMENT_TINY_FROM) else ()
     return Recipe(
-        lr=0.2 + 0.1 * batch / 128,
-        weight_decay=1e-3,
+        lr=0.2,
+        weight_decay=5e-4 if side >= LEAST_SIDE else 1e-3,
         batch_size=batch,
         label_smoothing=0.1,
         flip="flip" in augment,
-        crop=max(1, min(task.shape[1:]) // 12) if "crop" in augment else 0,
+        crop=max(1, side // 12) if "crop" in augment else 0,
+        small=SMALL if side >= SMALL_FROM else (),
         average=0.5,
     )

@@ -35,6 +35,8 @@ MIN_VALID = 1500
 """Validation rows that a trial on a share of the data is measured on at least; the standard error of 90% accuracy is then 0.8 points."""
 INTERIM_EVERY = 60.0
 """Seconds after which the state at the end of an epoch is stored, to go on from after an interruption."""
+CALIBRATED = 5000
+"""Training rows that blocks are calibrated with."""
 MEASURED = 0.3
 """Validation rows after the last epoch of a trial, for each row that it was trained on (a row of every epoch): about a tenth of its time."""
 
@@ -47,9 +49,11 @@ class Train:
     ``checkpoint`` with everything a continuation needs. ``notes`` says in which numerics mode and by which recipe it was trained, the seconds of the
     epoch's ``training`` steps and those of ``predicting`` a row.
 
-    A proposal whose ``why["by"]`` is ``"final"`` trains on training and validation rows together. Its metrics on the validation rows show that it
-    learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``seconds``, it ends within about that time (less the seconds already ``spent``), its learning rate fully decayed,
-    after fewer epochs than the fidelity says or after more, ``most`` of them at most; if it names ``threads``, it uses so many.
+    A proposal whose ``why["by"]`` is ``"final"`` trains on training and validation rows together. Its metrics on the
+    validation rows show that it learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``keep``, that share of
+    the validation rows is kept back, and it is measured on these. If it names ``seconds``, it ends within that time
+    (less the seconds already ``spent``), its learning rate fully decayed, after at most ``most`` epochs; if it names
+    ``threads``, it uses so many.
 
     Attributes:
         data: Folder written by :meth:`archwright.tasks.Task.store`.
@@ -78,48 +82,50 @@ class Train:
             yield from self._train(proposal, problem, seed)
 
     def _train(self, proposal: Proposal, problem: Problem, seed: int) -> Iterator[Measurement]:
-        from archwright.graph.module import build
+        from archwright.graph.module import build, calibrate
 
-        kept = time.monotonic()
-        started = kept - proposal.why.get("spent", 0.0)
+        stored_at = time.monotonic()
+        started = stored_at - proposal.why.get("spent", 0.0)
         splits = splits_at(self.data)
         graph: Graph = problem.graph(proposal.architecture)  # type: ignore[assignment]
         cost, fidelity = graph.cost, proposal.fidelity or problem.fidelity
         final = proposal.why.get("by") == FINAL
         seconds = proposal.why.get("seconds") if final else None
+        kept = kept_back(splits, proposal.why.get("keep", 0.0), problem.seed) if final else None
         rows = len(splits.train) + final * len(splits.valid)
         full = fidelity if final else problem.fidelity
         recipe = resolve_recipe(splits, self.recipe, round(full.share * rows), full.epochs)
         check_memory(cost, recipe.batch_size, splits.train.x[:1].nbytes * (rows + len(splits.valid)))
         with out_of_memory(cost, recipe.batch_size):
-            x, y = _rows(splits, fidelity.share, problem.seed, final)
+            x, y = _rows(splits, fidelity.share, problem.seed, final, kept)
             share = 0.0 if final else fidelity.share
             trained = fidelity.epochs * share * len(splits.train)
             measured = _sampled(splits.valid, splits.kind, share, problem.seed)
             last = _sampled(splits.valid, splits.kind, max(share, MEASURED * trained / len(splits.valid)), problem.seed)
+            if kept is not None:
+                measured = last = Split(splits.valid.x[kept], splits.valid.y[kept])
             module = build(graph, seed)
             state = self._state(proposal, module)
             if state is None:
+                calibrate(module, x[_spread(len(x), CALIBRATED)])
                 begun = self._begin(module, proposal, problem)
                 mode = self._mode(module, graph, x, y, recipe, fidelity, problem)
                 state = State.fresh(module, recipe, mode, seed, begun)
             notes = {"numerics": state.mode.name, "recipe": msgspec.to_builtins(state.recipe)}
             if proposal.resume is None or "spent" in proposal.why:  # not where it continues another evaluation
                 notes |= state.notes
-            if final:
+            if final and kept is None:
                 notes["seen"] = "The validation rows are among those it was trained on."
-            most = proposal.why.get("most", 0) if final else 0
             epochs = fit(
                 state,
                 x,
                 y,
                 kind=splits.kind,
-                epochs=fidelity.epochs if seconds is None else _in_time(state, fidelity.epochs, most, proposal.why),
+                epochs=fidelity.epochs if seconds is None else proposal.why.get("most", fidelity.epochs),
                 valid=torch.from_numpy(measured.x),
                 last=torch.from_numpy(last.x),
                 target=place(fidelity, problem.fidelity),
                 deadline=None if seconds is None else started + float(seconds),
-                most=most,
             )
             for epoch in epochs:
                 targets = last.y if epoch.last else measured.y
@@ -129,10 +135,10 @@ class Train:
                     **_metrics(splits, targets, epoch),
                 }
                 stored = {}
-                if self.keep and (epoch.last or time.monotonic() - kept >= INTERIM_EVERY):
+                if self.keep and (epoch.last or time.monotonic() - stored_at >= INTERIM_EVERY):
                     name = "checkpoint" if epoch.last else INTERIM
                     stored[name] = Artifacts(self.artifacts).put(state.to_bytes())
-                    kept = time.monotonic()
+                    stored_at = time.monotonic()
                 spent = {"training": epoch.training, "predicting": epoch.predicting / len(targets)}
                 yield Measurement(
                     values, epoch.number, time.monotonic() - started, stored, notes | {"rate": epoch.rate} | spent
@@ -173,14 +179,6 @@ class Train:
             probe=problem.budget.seconds is not None,
             key=graph.fingerprint,
         )
-
-
-def _in_time(state: State, planned: int, most: int, why: dict[str, Any]) -> int:
-    """Epochs that a training has time for in all: those planned, or for one that goes on as many as its pace so far says."""
-    if not state.epoch:
-        return planned
-    paced = round(state.epoch * float(why["seconds"]) / max(float(why.get("spent", 0.0)), 1e-9))
-    return max(state.epoch + 1, min(paced, max(planned, most)))
 
 
 def place(fidelity: Fidelity, full: Fidelity) -> Fraction:
@@ -233,10 +231,29 @@ def _sampled(valid: Split, kind: str, share: float, seed: int) -> Split:
     return Split(valid.x[rows], valid.y[rows])
 
 
-def _rows(splits: Splits, share: float, seed: int, final: bool) -> tuple[Tensor, Tensor]:
+def kept_back(splits: Splits, share: float, seed: int) -> NDArray[np.int64] | None:
+    """Return the validation rows that a final training is not to see; ``None`` if it may see all.
+
+    Args:
+        splits: The data.
+        share: Of the validation rows, in [0, 1).
+        seed: Of the choice.
+    """
+    return share_of(splits.valid.y, splits.kind, share, seed) if share else None
+
+
+def _spread(rows: int, most: int) -> slice:
+    """Rows spread evenly over all, for data may be stored class by class."""
+    return slice(None, None, max(1, rows // most))
+
+
+def _rows(
+    splits: Splits, share: float, seed: int, final: bool, kept: NDArray[np.int64] | None
+) -> tuple[Tensor, Tensor]:
     x, y = splits.train.x, splits.train.y
     if final:
-        x, y = np.concatenate([x, splits.valid.x]), np.concatenate([y, splits.valid.y])
+        seen = np.setdiff1d(np.arange(len(splits.valid)), [] if kept is None else kept)
+        x, y = np.concatenate([x, splits.valid.x[seen]]), np.concatenate([y, splits.valid.y[seen]])
     if share < 1.0:
         rows = share_of(y, splits.kind, share, seed)
         x, y = x[rows], y[rows]

@@ -1,5 +1,6 @@
 """Explanations of a run, computed from its trials alone: no torch, no clock, no randomness of its own."""
 
+from archwright.explain.controls import Control, controls, show_controls, weighed
 from archwright.explain.importance import Importance, Mattered, Option, importance
 from archwright.explain.lineage import Edit, Explanation, Step, headline, show_gain, why
 from archwright.explain.one_shot import Audit, agreement, audit
@@ -22,6 +23,7 @@ from archwright.explain.trials import (
 __all__ = [
     "SCORED",
     "Audit",
+    "Control",
     "Edit",
     "Explanation",
     "Failures",
@@ -35,6 +37,7 @@ __all__ = [
     "arm",
     "audit",
     "baseline_share",
+    "controls",
     "failures",
     "fidelity",
     "headline",
@@ -43,9 +46,11 @@ __all__ = [
     "progress",
     "rank",
     "ranking",
+    "show_controls",
     "show_fidelity",
     "show_gain",
     "training",
     "trains",
+    "weighed",
     "why",
 ]

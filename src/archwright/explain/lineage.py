@@ -158,6 +158,8 @@ def headline(explanation: Explanation) -> str:
     )
     if steps == 0 and first.by == "baseline":
         origin = "It belongs to the random baseline."
+    if steps == 0 and first.by == "start":
+        origin = "It was given to start with."
     return f"Trial {explanation.trial} {reached}{rank}. {origin}"
 
 

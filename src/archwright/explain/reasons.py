@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_TOLD = frozenset({"by", "edit", "of", "rank", "rung", "from_rung", "score", "parent_score", "reason"})
+_TOLD = frozenset({"by", "edit", "of", "rank", "rung", "from_rung", "score", "parent_score", "reason", "start"})
 _OPERATORS = {
     "random": "drawn at random",
     "baseline": "drawn at random for the baseline",
@@ -24,11 +24,15 @@ def reasons(why: Mapping[str, Any]) -> str:
 
     >>> reasons({"by": "mutation", "edit": {"kernel": ["3", "5"]}, "predicted": 0.912, "rung": 1})
     'mutated from a good network; predicted 0.912'
+    >>> reasons({"by": "start", "start": "digits-1:17"})
+    'given to start with: digits-1:17'
     >>> reasons({"by": "promotion", "rank": 1, "of": 12, "from_rung": 0, "rung": 1})
     'rank 1 of 12 at rung 0, so trained further'
     """
     by = str(why.get("by", ""))
     parts = [_OPERATORS.get(by, by)]
+    if by == "start":
+        parts = [f"given to start with: {why.get('start')}"]
     if by == "promotion" and {"rank", "of", "from_rung"} <= why.keys():
         parts = [f"rank {why['rank']} of {why['of']} at rung {why['from_rung']}, so trained further"]
     if why.get("reason"):

@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from archwright.tasks.preprocess import CLIP
+
+LIMIT = 1 - 1e-7
+"""Largest share of the clipping's limit that is recovered; float32 knows no larger one."""
+
 _UNKNOWN = "(no category of the training rows)"
 
 
@@ -48,7 +53,7 @@ def _table(record: Mapping[str, Any], x: np.ndarray) -> dict[str, list[Any]]:
     place = 0
     for column in record["columns"]:
         if column["kind"] == "number":
-            values = x[:, place].astype(np.float64) * column["std"] + column["mean"]
+            values = _numbers(column, x[:, place].astype(np.float64))
             if column["missing"]:
                 values = np.where(x[:, place + 1] > 0.5, np.nan, values)
             place += 2 if column["missing"] else 1
@@ -60,6 +65,16 @@ def _table(record: Mapping[str, Any], x: np.ndarray) -> dict[str, list[Any]]:
             raw[column["name"]] = [_category(names, row) for row in hot]
             place += width
     return raw
+
+
+def _numbers(column: Mapping[str, Any], scaled: np.ndarray) -> np.ndarray:
+    if "std" in column:
+        centre, scale = column["mean"], column["std"]
+    else:
+        centre, scale = column["centre"], column["scale"]
+        scaled = scaled / np.sqrt(1 - np.clip(scaled / CLIP, -LIMIT, LIMIT) ** 2)
+    values: np.ndarray = scaled * scale + centre
+    return values
 
 
 def _category(names: list[str], hot: np.ndarray) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from archwright.graph import tabular  # noqa: F401
 from archwright.graph.ops import REQUIRED, OpSpec, register_op
 
 _IMAGE: Final = "archwright.graph.blocks.image:"
+_STEMS: Final = "archwright.graph.blocks.stems:"
 _CELLS: Final = "archwright.graph.blocks.cells:"
 _ATTENTION: Final = "archwright.graph.blocks.attention:"
 _POOLS: Final = "archwright.graph.blocks.pools:"
@@ -26,6 +28,10 @@ def _call(function: str) -> Callable[[Sequence[str], Mapping[str, Any]], str]:
     return lambda names, attrs: (
         f"{function}({', '.join([*names, *(f'{key}={value!r}' for key, value in attrs.items())])})"
     )
+
+
+def _method_call(method: str) -> Callable[[Sequence[str], Mapping[str, Any]], str]:
+    return lambda names, attrs: f"{names[0]}.{method}((2, 3))"
 
 
 def _infix(symbol: str) -> Callable[[Sequence[str], Mapping[str, Any]], str]:
@@ -68,6 +74,41 @@ _register(
     {**_CONV, "expansion": 4, "activation": "relu", "se": False},
     kind="conv",
     elastic=("width", "kernel", "stride", "expansion", "activation"),
+)
+_register(
+    "conv_pool_bn",
+    _IMAGE + "ConvPoolBN",
+    "Convolution, max pooling, batch norm, activation; at first the identity on the first channels.",
+    {"width": REQUIRED, "kernel": 3, "pool": 1, "activation": "gelu"},
+    kind="conv",
+    receives="shape",
+    elastic=("width", "kernel", "pool", "activation"),
+)
+_register(
+    "convnext",
+    _IMAGE + "ConvNeXt",
+    "Depthwise convolution, batch norm, two linear layers at each position, residual (ConvNeXt).",
+    {"kernel": 7, "expansion": 4, "activation": "gelu", "se": False},
+    kind="conv",
+    elastic=("kernel", "expansion", "activation"),
+)
+_register(
+    "whitening",
+    _STEMS + "Whitening",
+    "Fixed filters from the training rows that whiten patches, and a bias, for a first layer.",
+    {"patch": 2, "activation": "gelu"},
+    kind="conv",
+    receives="shape",
+    elastic=("activation",),
+)
+_register(
+    "patch_conv",
+    _STEMS + "PatchConv",
+    "Patches of the map, each by the same linear layer, batch norm, activation.",
+    {"width": REQUIRED, "patch": 2, "activation": "none"},
+    kind="conv",
+    receives="shape",
+    elastic=("width", "activation"),
 )
 _register(
     "relu_conv_bn",
@@ -147,26 +188,20 @@ _register(
     "layer_norm", _ATTENTION + "LayerNorm", "Layer norm over the features of a vector or of each position.", kind="norm"
 )
 
-_register(
-    "max_pool",
-    _POOLS + "MaxPool",
-    "Maximum over windows.",
-    {"kernel": 3, "stride": 1, "bn": False},
-    kind="pool",
-    receives="shape",
-    elastic=("kernel", "stride"),
-    channelwise=True,
-)
-_register(
-    "avg_pool",
-    _POOLS + "AvgPool",
-    "Average over windows, padding not counted.",
-    {"kernel": 3, "stride": 1, "bn": False},
-    kind="pool",
-    receives="shape",
-    elastic=("kernel", "stride"),
-    channelwise=True,
-)
+for _name, _block, _doc in (
+    ("max_pool", "MaxPool", "Maximum over windows."),
+    ("avg_pool", "AvgPool", "Average over windows, padding not counted."),
+):
+    _register(
+        _name,
+        _POOLS + _block,
+        _doc,
+        {"kernel": 3, "stride": 1, "bn": False},
+        kind="pool",
+        receives="shape",
+        elastic=("kernel", "stride"),
+        channelwise=True,
+    )
 _register(
     "resize",
     _POOLS + "Resize",
@@ -176,22 +211,13 @@ _register(
     receives="shape",
     channelwise=True,
 )
-_register(
-    "global_avg_pool",
-    _FUNCTIONS + "global_avg_pool",
-    "Mean over the map: (C, H, W) to (C,).",
-    kind="pool",
-    inline=lambda n, a: f"{n[0]}.mean((2, 3))",
-    channelwise=True,
-)
+for _name, _method, _doc in (
+    ("global_avg_pool", "mean", "Mean over the map: (C, H, W) to (C,)."),
+    ("global_max_pool", "amax", "Maximum over the map: (C, H, W) to (C,)."),
+):
+    _register(_name, _FUNCTIONS + _name, _doc, kind="pool", inline=_method_call(_method), channelwise=True)
 
-_register(
-    "bn_relu",
-    _IMAGE + "BNReLU",
-    "Batch norm and ReLU.",
-    kind="norm",
-    channelwise=True,
-)
+_register("bn_relu", _IMAGE + "BNReLU", "Batch norm and ReLU.", kind="norm", channelwise=True)
 _register(
     "dropout",
     _VECTOR + "Dropout",
@@ -202,23 +228,18 @@ _register(
     random=True,
     channelwise=True,
 )
-for _name in ("relu", "gelu", "silu", "hardswish", "leaky_relu", "elu"):
+_ACTIVATIONS: Final = {
+    **dict.fromkeys(("relu", "gelu", "silu", "hardswish", "leaky_relu", "elu"), ("torch.nn.functional", "F")),
+    **dict.fromkeys(("tanh", "sigmoid"), ("torch", "torch")),
+}
+for _name, (_module, _short) in _ACTIVATIONS.items():
     _register(
         _name,
-        f"torch.nn.functional:{_name}",
+        f"{_module}:{_name}",
         f"The activation {_name}.",
         kind="activation",
         channelwise=True,
-        inline=_call(f"F.{_name}"),
-    )
-for _name in ("tanh", "sigmoid"):
-    _register(
-        _name,
-        f"torch:{_name}",
-        f"The activation {_name}.",
-        kind="activation",
-        channelwise=True,
-        inline=_call(f"torch.{_name}"),
+        inline=_call(f"{_short}.{_name}"),
     )
 
 _register(
@@ -257,12 +278,29 @@ _register(
     elastic=("width",),
 )
 _register(
+    "scaled_linear",
+    _VECTOR + "ScaledLinear",
+    "Fully connected layer without bias, times a constant.",
+    {"width": REQUIRED, "scale": 1 / 9},
+    kind="linear",
+    head=True,
+    elastic=("width",),
+)
+_register(
     "dense",
     _VECTOR + "Dense",
     "Fully connected layer, norm, activation, dropout.",
     {"width": REQUIRED, "activation": "relu", "norm": "none", "dropout": 0.0},
     kind="linear",
     elastic=("width", "activation", "dropout"),
+)
+_register(
+    "residual_block",
+    _VECTOR + "ResidualBlock",
+    "Norm, linear layer, activation, dropout, linear layer, residual (ResNet for tables).",
+    {"ratio": 2, "activation": "relu", "norm": "batch", "dropout": 0.0},
+    kind="linear",
+    elastic=("ratio", "activation", "dropout"),
 )
 
 _register(

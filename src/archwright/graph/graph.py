@@ -103,6 +103,7 @@ class Graph:
                 "inputs": self.signature.inputs,
                 "sizes": self.signature.outputs,
                 "positions": self.signature.positions,
+                "columns": self.signature.columns,
                 "nodes": [
                     [op_name(node.op), dict(node.attrs), node.inputs, node.scope] for _, node in self.operations()
                 ],
@@ -120,7 +121,10 @@ class Graph:
         try:
             record = json.loads(text)
             signature = Signature(
-                as_tuples(record["inputs"]), as_tuples(record["sizes"]), as_tuples(record.get("positions", []))
+                as_tuples(record["inputs"]),
+                as_tuples(record["sizes"]),
+                as_tuples(record.get("positions", [])),
+                as_tuples(record.get("columns", [])),
             )
             calls = [input_call(index, shape) for index, shape in enumerate(signature.inputs)]
             sources: list[tuple[int, ...]] = [()] * len(calls)

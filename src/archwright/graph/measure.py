@@ -19,7 +19,7 @@ from archwright.problem import Cost, Shape
 
 _FLOAT_BYTES = 4
 _FILLS = frozenset(
-    {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.copy_}
+    {Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.copy_, Tensor.fill_diagonal_}
     | {torch.nn.init.kaiming_uniform_, torch.nn.init.normal_}
 )
 _CONSTRUCTORS = _device_constructors()
@@ -124,14 +124,14 @@ def make_block(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> An
 
 def meta_block(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> nn.Module:
     """The module of an operation without memory for its weights, to read their shapes from."""
-    with torch.no_grad(), _OnMeta(CountFlops()):
+    with torch.no_grad(), torch.random.fork_rng(devices=[]) if spec.real else _OnMeta(CountFlops()):
         block = make_block(spec, attrs, shapes)
     assert isinstance(block, nn.Module), spec.name
     return block
 
 
 def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measured:
-    """Builds an operation on the meta device and runs it on one sample.
+    """Builds an operation, on the meta device if it has many weights, and runs it on one sample.
 
     Raises:
         Exception: Whatever the block raises where the attributes or the shapes do not suit it.
@@ -148,7 +148,9 @@ def measure(spec: OpSpec, attrs: Attributes, shapes: tuple[Shape, ...]) -> Measu
     counter = CountFlops()
     alike = (spec.block, tuple(pair for pair in attrs if pair[0] not in spec.relaxed), shapes)
     with torch.no_grad(), contextlib.ExitStack() as stack:
-        if isinstance(load_block(spec.block), type):
+        if spec.real:
+            stack.enter_context(torch.random.fork_rng(devices=[]))
+        elif isinstance(load_block(spec.block), type):
             stack.enter_context(
                 _OnMeta(counter)
             )  # a plain function has no weights: it runs on one real sample, sooner than on the meta device
@@ -199,14 +201,14 @@ def _shorten(module: nn.Module, counter: CountFlops) -> None:
         width = module.embedding_dim
         module.forward = lambda x: torch.empty(*x.shape, width)  # type: ignore[method-assign, assignment]
     elif type(module) in _ELEMENTWISE:
-        module.forward = torch.empty_like
+        module.forward = _alike
     elif type(module) is nn.BatchNorm1d or type(module) is nn.BatchNorm2d:
         ranks, features = ((4,) if type(module) is nn.BatchNorm2d else (2, 3)), module.num_features
 
         def checked(x: Tensor) -> Tensor:
             if x.ndim not in ranks or x.shape[1] != features:
                 raise ValueError(f"a batch norm of {features} features got the shape {tuple(x.shape[1:])}")
-            return torch.empty_like(x)
+            return _alike(x)
 
         module.forward = checked  # type: ignore[assignment]
     elif type(module) is nn.LayerNorm:
@@ -215,9 +217,14 @@ def _shorten(module: nn.Module, counter: CountFlops) -> None:
         def normalised(x: Tensor) -> Tensor:
             if tuple(x.shape[-len(sizes) :]) != sizes:
                 raise ValueError(f"a layer norm of the shape {sizes} got the shape {tuple(x.shape[1:])}")
-            return torch.empty_like(x)
+            return _alike(x)
 
         module.forward = normalised  # type: ignore[method-assign, assignment]
+
+
+def _alike(x: Tensor) -> Tensor:
+    """A tensor of the same shape; ``torch.empty_like`` of a view loads torch's compiler."""
+    return torch.empty(x.shape)
 
 
 def _describe(output: Any) -> str:

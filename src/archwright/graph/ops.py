@@ -57,6 +57,8 @@ class OpSpec:
         random: Whether it draws random numbers, so that two equal ones on the same input are not one.
         head: Whether it is kept when nothing but zeros comes in (its bias still computes something).
         channelwise: Whether each channel of the output is made from the same channel of the input alone.
+        real: Whether it is measured with real weights instead of on the meta device: for few weights and functions
+            whose meta versions load torch's compiler, which takes seconds.
         elastic: Attributes whose settings can share one set of weights: those of a smaller setting are the leading slices, of kernels the centres,
             of those of a larger one.
         relaxed: Attributes whose settings all have the same weights, cost and output shape, and of which ``mixture`` computes a weighted sum.
@@ -77,6 +79,7 @@ class OpSpec:
     random: bool = False
     head: bool = False
     channelwise: bool = False
+    real: bool = False
     elastic: tuple[str, ...] = ()
     relaxed: tuple[str, ...] = ()
     mixture: str | type | None = None

@@ -124,6 +124,8 @@ class Strategy(Protocol):
 
     And a method ``highest(state, problem) -> Fidelity | None``: what those trials are trained with that its answer will be chosen from, where that is not the
     full fidelity; ``None`` before it knows. The control is trained alike.
+
+    And a method ``answer(state, problem) -> int | None``: the trial whose network it would answer with; ``None`` leaves that to the scores.
     """
 
     @property

@@ -24,11 +24,14 @@ class Signature(msgspec.Struct, frozen=True):
         inputs: Shape of each input, without the batch dimension.
         outputs: Number of output units of each output (classes, or regression targets).
         positions: What follows the units in the shape of an output: ``(T,)`` where each of T steps is predicted, nothing where the whole input is.
+        columns: Sizes of the groups that the first input of a table consists of, in order: 1 for a number,
+            the number of categories for a one-hot group. Empty if the layout is not known.
     """
 
     inputs: tuple[Shape, ...]
     outputs: tuple[int, ...]
     positions: Shape = ()
+    columns: tuple[int, ...] = ()
 
 
 class Architecture(msgspec.Struct, frozen=True, dict=True):

@@ -2,11 +2,12 @@
 
 from archwright.space.combinators import chain, choice, dag, integer, op, parallel, repeat, shared, take
 from archwright.space.decisions import ChoiceInfo
-from archwright.space.expression import DOWN, OUTPUTS, STRIDE, WIDTH, Expression
+from archwright.space.expression import COLUMNS, DOWN, OUTPUTS, STRIDE, WIDTH, Expression
 from archwright.space.space import Space
 from archwright.space.zoo import get_space, list_spaces
 
 __all__ = [
+    "COLUMNS",
     "DOWN",
     "OUTPUTS",
     "STRIDE",

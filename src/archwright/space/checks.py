@@ -25,7 +25,10 @@ NORMS = ("none", "batch", "layer")
 """What the attribute `norm` of `dense` can be."""
 
 _NAMED = {"activation": ACTIVATIONS, "norm": NORMS}
-_COUNTS = ("width", "kernel", "stride", "dilation", "expansion", "heads", "head_dim", "patch", "nodes", "symbols")
+_COUNTS = (
+    *("width", "kernel", "stride", "pool", "dilation", "expansion", "heads", "head_dim", "patch"),
+    *("nodes", "symbols"),
+)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_\-]*")
 
 

@@ -44,7 +44,7 @@ def op(operation: str | type, /, *, name: str | None = None, **attributes: Any) 
         operation: A name of the registry (:func:`archwright.graph.ops`), ``identity``, ``none``, ``adapt``, or an
             ``nn.Module`` class of your own.
         name: Its part of addresses.
-        **attributes: Values, or choices of values; `OUTPUTS`, `WIDTH`, `STRIDE` and `DOWN` are filled in where the
+        **attributes: Values, or choices of values; `OUTPUTS`, `COLUMNS`, `WIDTH`, `STRIDE` and `DOWN` are filled in where the
             network is built.
 
     Raises:

@@ -29,8 +29,8 @@ Values = tuple[Value, ...]
 POOLS = ("max_pool", "avg_pool")
 """Operations that compute nothing where their kernel and stride are 1, as where `DOWN` cannot halve any more."""
 
-_SMALLEST = 8
-"""`DOWN` halves maps that are at least so high and wide."""
+_LEAST = 4
+"""`DOWN` leaves maps at least so high and wide."""
 
 
 class Around(NamedTuple):
@@ -92,6 +92,7 @@ class Emission:
             tuple([self.choices.get(address) for address in node.addresses]),
             around,
             self.signature.outputs,
+            self.signature.columns,
         )
         given = (*values, self.builder.input(0))
         return self.builder.template(
@@ -127,11 +128,13 @@ class Emission:
         """Each value with a scope of its own."""
         return [(scope if len(values) == 1 else f"{scope}.{index}", value) for index, value in enumerate(values)]
 
-    def _symbol(self, symbol: Symbol, values: Values, scope: str, around: Around) -> int:
+    def _symbol(self, symbol: Symbol, values: Values, scope: str, around: Around) -> Any:
+        if symbol.kind == "columns":
+            return self.signature.columns
         if symbol.kind == "stride":
             return around.stride
         if symbol.kind == "down":
-            return down(values[0].shape)
+            return down(values[0].shape, symbol.index or _LEAST)
         if symbol.kind == "width":
             if around.width is None:
                 raise GraphError(f"At {scope}: WIDTH stands outside any dag; it means the width of the enclosing dag.")
@@ -185,6 +188,6 @@ class Emission:
         return (self._merge([states[index] for index in kept], "concat", scope, kept),)
 
 
-def down(shape: Shape) -> int:
-    """What `DOWN` means for an input of this shape."""
-    return 2 if len(shape) == 3 and min(shape[1:]) >= _SMALLEST else 1
+def down(shape: Shape, least: int) -> int:
+    """What `DOWN[least]` means for an input of this shape."""
+    return 2 if len(shape) == 3 and min(shape[1:]) // 2 >= least else 1

@@ -22,18 +22,19 @@ class Symbol:
     """An attribute value that is known only where the network is built.
 
     Attributes:
-        kind: ``outputs``, ``width``, ``stride`` or ``down``.
-        index: For ``outputs``: which output.
+        kind: ``outputs``, ``columns``, ``width``, ``stride`` or ``down``.
+        index: For ``outputs``: which output. For ``down``: the least map to halve to; 0 stands for 4.
     """
 
-    kind: Literal["outputs", "width", "stride", "down"]
+    kind: Literal["outputs", "columns", "width", "stride", "down"]
     index: int = 0
 
     def __getitem__(self, index: int) -> Symbol:
-        """Another output: ``OUTPUTS[1]``."""
-        if self.kind != "outputs" or index < 0:
-            raise SpaceError(f"Got {self!r}[{index}]; expected OUTPUTS[0], OUTPUTS[1], ...")
-        return Symbol("outputs", index)
+        """Another output, ``OUTPUTS[1]``, or another least map, ``DOWN[3]``."""
+        least = {"outputs": 0, "down": 1}.get(self.kind)
+        if least is None or index < least:
+            raise SpaceError(f"Got {self!r}[{index}]; expected OUTPUTS[0], OUTPUTS[1], ... or DOWN[1], DOWN[2], ...")
+        return Symbol(self.kind, index)
 
     def __repr__(self) -> str:
         return self.kind.upper() + (f"[{self.index}]" if self.index else "")
@@ -41,12 +42,14 @@ class Symbol:
 
 OUTPUTS = Symbol("outputs")
 """The number of output units of the task; ``OUTPUTS[1]`` those of its second output."""
+COLUMNS = Symbol("columns")
+"""The layout of a table's rows: the size of each group of entries that is one column."""
 WIDTH = Symbol("width")
 """The channels (or features) of the first input of the enclosing `dag`."""
 STRIDE = Symbol("stride")
 """The stride of the enclosing `dag` on edges that read the inputs of the dag, 1 on all others."""
 DOWN = Symbol("down")
-"""Stride 2 where the map is at least 8 high and wide, else 1: no map shrinks below 4."""
+"""Stride 2 if half of the map, rounded down, is at least 4 high and wide, else 1; ``DOWN[3]``: 3."""
 
 
 @dataclass(frozen=True)

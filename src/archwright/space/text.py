@@ -56,6 +56,7 @@ _RESERVED = frozenset(
         "shared",
         "take",
         "space",
+        "COLUMNS",
         "OUTPUTS",
         "WIDTH",
         "STRIDE",

@@ -58,6 +58,7 @@ _BUILT_IN = {
     "proxyless": "archwright.strategies.derived:Proxyless",
     "q-learning": "archwright.strategies.q_learning:QLearning",
     "random": "archwright.strategies.random:Random",
+    "reference": "archwright.strategies.reference:Reference",
     "reinforce": "archwright.strategies.reinforce:Reinforce",
     "snas": "archwright.strategies.derived:Snas",
     "tournament": "archwright.strategies.tournament:Tournament",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 
 from archwright.problem import Fidelity, Problem, Proposal, Trial
+from archwright.strategies import race
 from archwright.strategies.common import score_of
 from archwright.strategies.evidence import kendall
+from archwright.strategies.extrapolation import with_expected_score
 from archwright.strategies.guided import Guided
 from archwright.strategies.plan import Amount, Plan, Speed, Timing, cost, limits, make_plan, typical
-from archwright.strategies.prospect import with_prospect
+from archwright.strategies.race import RaceState, Terms
 from archwright.strategies.rungs import Rungs, RungsState, ladder, promoted_from
 
 ETA = 3
@@ -85,22 +87,34 @@ class Auto:
       fidelities agree on who is better (Kendall's tau of what was promoted), the sooner this begins.
 
     Where time is limited, networks are compared by what is to be expected of them after the final training, in which a slow
-    one has fewer epochs (:func:`~archwright.strategies.prospect.with_prospect`).
+    one has fewer epochs (:func:`~archwright.strategies.extrapolation.with_expected_score`).
 
     Under a limit in trials alone a short trial costs as much as a long one, so that all are long and there is no halving.
+
+    If there is time for a few trainings only, all of this gives way to a race (:mod:`archwright.strategies.race`): the
+    space's references and mutants of the best run the first part of the training that the answer will have, for as
+    long as that is expected to gain more than the same time adds to the answer.
+
+    Attributes:
+        races: Whether it can do with the first part of the answer's training.
     """
 
     name = "auto"
+    races: ClassVar[bool] = True
 
-    def init(self, problem: Problem) -> AutoState:
+    def init(self, problem: Problem) -> AutoState | RaceState:
         """Empty rungs, and a plan where it depends on no speed."""
+        if Terms.of(problem) is not None:
+            return RaceState()
         limit, levels = limits(problem), _levels(problem)
         plan = None if math.isfinite(limit.seconds) else make_plan(levels, ETA, limit, Speed())
         return AutoState(_engine(problem, plan).init(problem), plan)
 
-    def tell(self, state: AutoState, problem: Problem, trial: Trial) -> AutoState:
+    def tell(self, state: AutoState | RaceState, problem: Problem, trial: Trial) -> AutoState | RaceState:
         """Files the trial, counts what it cost, and makes the plan once the speed is known."""
-        levels, trial = _levels(problem), with_prospect(problem, trial)
+        if isinstance(state, RaceState):
+            return race.tell(state, problem, trial)
+        levels, trial = _levels(problem), with_expected_score(problem, trial)
         rungs = _engine(problem, state.plan).tell(state.rungs, problem, trial)
         starts = trial.id > state.rungs.heard
         ends = trial.done and (starts or any(item.trial == trial.id for item in state.rungs.running))
@@ -118,12 +132,16 @@ class Auto:
             rungs, plan, timings, spent, _paired(state.pairs, problem, levels, trial) if ends else state.pairs
         )
 
-    def ask(self, state: AutoState, problem: Problem, rng: np.random.Generator) -> Proposal | None:
+    def ask(self, state: AutoState | RaceState, problem: Problem, rng: np.random.Generator) -> Proposal | None:
         """A promotion that is due, else a new architecture; near the end a promotion to the top.
 
         Raises:
             StrategyError: Where the constraints exclude (nearly) all of the space.
         """
+        if isinstance(state, RaceState):
+            terms = Terms.of(problem)
+            assert terms is not None
+            return race.ask(state, problem, terms, rng)
         levels = _levels(problem)
         engine = _engine(problem, state.plan)
         due = engine.promotion(state.rungs)
@@ -135,9 +153,18 @@ class Auto:
         new = engine.propose(state.rungs, problem, rng)
         return None if new is None else _because(new, "probe" if state.plan is None else "explore", levels, state)
 
-    def highest(self, state: AutoState, problem: Problem) -> Fidelity | None:
-        """What the best are trained with; ``None`` before there is a plan."""
+    def highest(self, state: AutoState | RaceState, problem: Problem) -> Fidelity | None:
+        """What the best are trained with; ``None`` before there is a plan. In a race: what all are trained with."""
+        if isinstance(state, RaceState):
+            terms = Terms.of(problem)
+            assert terms is not None
+            return terms.levels[0]
         return None if state.plan is None else _levels(problem)[state.plan.top]
+
+    def answer(self, state: AutoState | RaceState, problem: Problem) -> int | None:
+        """The trial that leads a race; ``None`` if there is none."""
+        terms = Terms.of(problem)
+        return race.leader(state, terms, problem.workers) if isinstance(state, RaceState) and terms else None
 
 
 def _levels(problem: Problem) -> tuple[Fidelity, ...]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from archwright.problem import Architecture, Fidelity, Problem, Proposal, Strategy, Trial
 from archwright.strategies.common import score_of
-from archwright.strategies.prospect import scored
+from archwright.strategies.extrapolation import scored
 
 Key = tuple[float, float, int]
 """Order of a rung, best first: ``(-score, parameters, trial)``: ties go to the smaller, then to the earlier."""

@@ -36,8 +36,10 @@ class Mix(nn.Module):
         """The sum.
 
         Args:
-            *xs: Each ``(N, C, ...)``, equal but for C.
+            *xs: Each ``(N, C, ...)``, equal but for C. In training an ensemble has its members last, others do not.
         """
+        deepest = max(x.dim() for x in xs)
+        xs = tuple(x[..., None] if x.dim() < deepest else x for x in xs)
         widest = max(xs, key=lambda x: x.shape[1])
         if self.weights is None:
             return widest

@@ -43,17 +43,18 @@ def _mbconv(block: nn.Module) -> tuple[Axes, str, int] | None:
     axes = {"project.0.weight": 1}
     for part in ("expand", "depthwise"):
         axes |= {f"{part}.{name}": 0 for name, tensor in _state(block, part).items() if tensor.dim() > 0}
-    if "expand.0.weight" not in axes:
-        return None
-    axes |= {f"se.{name}": dim for name, dim in _GATE.items() if f"se.{name}" in dict(block.named_parameters())}
-    return axes, "project.0.weight", 1
+    return None if "expand.0.weight" not in axes else (axes | _gate(block), "project.0.weight", 1)
 
 
-_GATE: Axes = {"reduce.weight": 1, "expand.weight": 0, "expand.bias": 0}
+def _gate(block: nn.Module) -> Axes:
+    """The tensors of squeeze and excitation, if the block has it."""
+    axes = {"se.reduce.weight": 1, "se.expand.weight": 0, "se.expand.bias": 0}
+    return {name: dim for name, dim in axes.items() if name in dict(block.named_parameters())}
 
 
 def _ffn(block: nn.Module) -> tuple[Axes, str, int]:
-    return {"expand.weight": 0, "expand.bias": 0, "project.weight": 1}, "project.weight", 1
+    axes = {"expand.weight": 0, "expand.bias": 0, "project.weight": 1}
+    return axes | _gate(block), "project.weight", 1
 
 
 def _attention(block: nn.Module) -> tuple[Axes, str, int]:
@@ -69,6 +70,7 @@ def _state(block: nn.Module, part: str) -> dict[str, Tensor]:
 
 _INSIDE: dict[str, Callable[[nn.Module], tuple[Axes, str, int] | None]] = {
     "attention": _attention,
+    "convnext": _ffn,
     "ffn": _ffn,
     "mbconv": _mbconv,
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 CATEGORIES = 32
 """Categories of a column that get a feature of their own; where there are more, the rarer ones share "other"."""
+
+Scaling = Literal["robust", "standard"]
+"""How numbers of tables are scaled: by quartiles with smooth clipping, or by mean and standard deviation, as runs stored by
+earlier versions have it."""
 
 _CHUNK = 4096
 _NAMED_ID = re.compile(r"(^|[\W_])(id|key|index|idx|nr|no|row)$|^unnamed: \d+$", re.IGNORECASE)
@@ -32,8 +37,16 @@ def fit_images(record: dict[str, Any], images: np.ndarray) -> dict[str, Any]:
     return {**record, "mean": (mean / scale).tolist(), "std": np.where(std > 0, std / scale, 1.0).tolist()}
 
 
-def fit_table(record: dict[str, Any], frame: pd.DataFrame, warnings: list[str]) -> dict[str, Any]:
+def fit_table(
+    record: dict[str, Any], frame: pd.DataFrame, warnings: list[str], scaling: Scaling = "robust"
+) -> dict[str, Any]:
     """The record with what becomes of each column of the training rows; columns that say nothing are dropped with a warning.
+
+    Args:
+        record: What is known of the task.
+        frame: The training rows.
+        warnings: Takes what a careful person should look at.
+        scaling: How numbers are scaled.
 
     Raises:
         DataError: Where no column is left, or cells hold lists.
@@ -41,7 +54,7 @@ def fit_table(record: dict[str, Any], frame: pd.DataFrame, warnings: list[str]) 
     fitted: list[dict[str, Any]] = []
     dropped: dict[str, list[str]] = {}
     for position, name in enumerate(frame.columns):
-        entry, problem = _fit_column(frame.iloc[:, position], warnings)
+        entry, problem = _fit_column(frame.iloc[:, position], warnings, scaling)
         if entry is None:
             dropped.setdefault(problem, []).append(str(name))
         else:
@@ -55,16 +68,27 @@ def fit_table(record: dict[str, Any], frame: pd.DataFrame, warnings: list[str]) 
     return {**record, "width": frame.shape[1], "columns": fitted}
 
 
+def column_sizes(record: Mapping[str, Any]) -> tuple[int, ...]:
+    """The entries of each column in a row: 1 for a number and for what was missing, the categories of a one-hot group."""
+    sizes: list[int] = []
+    for column in record["columns"]:
+        if column["kind"] == "number":
+            sizes += [1, 1] if column["missing"] else [1]
+        else:
+            sizes.append(len(column["categories"]) + bool(column["other"]))
+    return tuple(sizes)
+
+
 def _columns(names: list[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return f"the column {shown}" if len(names) == 1 else f"{len(names)} columns ({shown})"
 
 
-def _fit_column(column: pd.Series, warnings: list[str]) -> tuple[dict[str, Any] | None, str]:
+def _fit_column(column: pd.Series, warnings: list[str], scaling: Scaling) -> tuple[dict[str, Any] | None, str]:
     """What becomes of a column, or nothing and why."""
     values = np.asarray(column)
     if values.dtype.kind in "biufmM":
-        return _fit_numbers(column, warnings)
+        return _fit_numbers(column, warnings, scaling)
     cells = [text(value) for value in _plain(values, str(column.name))]
     present = [cell for cell in cells if cell]
     if not present:
@@ -75,7 +99,7 @@ def _fit_column(column: pd.Series, warnings: list[str]) -> tuple[dict[str, Any] 
             warnings.append(
                 f"Column {str(column.name)!r}: {len(junk):,} cells are no numbers ({junk[0]!r}, ...); taken as missing."
             )
-        return _fit_numbers(column, warnings)
+        return _fit_numbers(column, warnings, scaling)
     return _fit_categories(cells, present)
 
 
@@ -95,7 +119,7 @@ def _identifies(present: np.ndarray, name: str) -> bool:
     return bool((np.diff(present) > 0).all()) or _NAMED_ID.search(name) is not None
 
 
-def _fit_numbers(column: pd.Series, warnings: list[str]) -> tuple[dict[str, Any] | None, str]:
+def _fit_numbers(column: pd.Series, warnings: list[str], scaling: Scaling) -> tuple[dict[str, Any] | None, str]:
     name, values, rows = str(column.name), np.asarray(column), np.asarray(column.index)
     found = numbers(values)
     missing = np.isnan(found)
@@ -114,11 +138,22 @@ def _fit_numbers(column: pd.Series, warnings: list[str]) -> tuple[dict[str, Any]
             "It then tells nothing about new rows: remove it."
         )
     median = float(np.median(present))
-    filled = np.where(missing, median, found)
+    entry = {"kind": "number", "median": median, "missing": bool(missing.any())}
+    scales = _robust(present) if scaling == "robust" else _standard(np.where(missing, median, found))
+    return {**entry, **scales}, ""
+
+
+def _robust(present: np.ndarray) -> dict[str, float]:
+    """Median and distance of the quartiles, or half the range if these are equal (RealMLP)."""
+    lowest, low, median, high, highest = (float(value) for value in np.quantile(present, (0, 0.25, 0.5, 0.75, 1)))
+    scale = high - low if high > low else highest / 2 - lowest / 2
+    return {"centre": median, "scale": scale if np.isfinite(scale) and scale > 1e-12 * abs(median) else 1.0}
+
+
+def _standard(filled: np.ndarray) -> dict[str, float]:
     with np.errstate(over="ignore"):
-        centre, std = float(filled.mean()), float(filled.std())
-    std = std if np.isfinite(std) and std > 1e-12 * abs(centre) else 1.0
-    return {"kind": "number", "median": median, "mean": centre, "std": std, "missing": bool(missing.any())}, ""
+        mean, std = float(filled.mean()), float(filled.std())
+    return {"mean": mean, "std": std if np.isfinite(std) and std > 1e-12 * abs(mean) else 1.0}
 
 
 def _fit_categories(cells: list[str], present: list[str]) -> tuple[dict[str, Any] | None, str]:

@@ -14,10 +14,10 @@ from archwright.problem import Signature
 from archwright.tasks import checks, preprocess
 from archwright.tasks.arrays import in_memory, npz
 from archwright.tasks.builtin import BUILT_IN
-from archwright.tasks.fit import fit_images, fit_table
+from archwright.tasks.fit import Scaling, column_sizes, fit_images, fit_table
 from archwright.tasks.images import image_folder, natural_changes
 from archwright.tasks.preprocess import TEXT_SUFFIXES
-from archwright.tasks.raw import Raw
+from archwright.tasks.raw import Raw, with_test
 from archwright.tasks.split import TEST, TRAIN, VALID, split
 from archwright.tasks.tables import frame_with_target, table_file
 from archwright.tasks.targets import settle
@@ -34,10 +34,12 @@ def load_task(
     source: str | Path | tuple[Any, Any] | pd.DataFrame,
     target: str | None = None,
     *,
+    test: str | Path | tuple[Any, Any] | pd.DataFrame | None = None,
     kind: str | None = None,
     seed: int = 0,
     image_size: int | None = None,
     holdout: bool = True,
+    scaling: Scaling = "robust",
 ) -> Task:
     """A data set made ready for networks.
 
@@ -48,11 +50,13 @@ def load_task(
         source: A built-in name (:func:`list_tasks`); ``hf:NAME`` for Hugging Face; a folder of class folders; an ``.npz``, CSV, Parquet
             or text file (``.txt``, ``.txt.gz``); a DataFrame; or ``(x, y)`` in memory (two dimensions: a table, three or four: images).
         target: Column (of a table) or array (of an ``.npz`` file) to predict.
+        test: The rows to test on, if they are not in ``source``: a source of the same form.
         kind: ``"classification"`` or ``"regression"``; by default texts, truths and few distinct whole numbers are classes.
         seed: Seed of the split.
         image_size: Pixels of the images' long side; by default their own, at most 64.
         holdout: Whether to draw test rows where the source names none. Without them ``task.test`` is empty, and a fifth of all rows
             is validation.
+        scaling: How numbers of tables are scaled: ``"robust"`` (by quartiles, clipped smoothly) or ``"standard"``.
 
     Raises:
         DataError: Where the data cannot be used; the message says what to do.
@@ -67,9 +71,14 @@ def load_task(
     if image_size is not None and image_size < 4:
         raise DataError(f"Got image_size={image_size}; expected at least 4 pixels.")
     if isinstance(source, str | Path) and is_text(path := Path(source).expanduser()) and path.is_file():
+        if test is not None:
+            raise DataError("Got test rows for a text, which is cut in its order. Leave out test=.")
         task = text_task(path, target, kind, seed, holdout=holdout)
     else:
-        task = make_task(_read(source, target, image_size), kind, seed, holdout=holdout)
+        raw = _read(source, target, image_size)
+        if test is not None:
+            raw = with_test(raw, _read(test, target, image_size))
+        task = make_task(raw, kind, seed, holdout=holdout, scaling=scaling)
     if image_size is not None and task.modality != "image":
         raise DataError(f"Got image_size={image_size} for {task.name!r}, which holds no images. Leave it out.")
     return task
@@ -117,7 +126,7 @@ def _read_path(path: Path, written: str, target: str | None, image_size: int | N
     )
 
 
-def make_task(raw: Raw, kind: str | None, seed: int, *, holdout: bool = True) -> Task:
+def make_task(raw: Raw, kind: str | None, seed: int, *, holdout: bool = True, scaling: Scaling = "robust") -> Task:
     """Checks, splits and preprocesses raw data."""
     raw = dataclasses.replace(raw, warnings=list(raw.warnings))
     raw, settled, classes = settle(raw, kind)
@@ -126,13 +135,14 @@ def make_task(raw: Raw, kind: str | None, seed: int, *, holdout: bool = True) ->
         raw.warnings += checks.check_classes(raw.y, classes, trusted=raw.trusted)
     part = split(raw.y, settled, raw.part, seed, holdout=holdout)
     raw.warnings += checks.check_parts(raw.y, part, classes, holdout=holdout)
-    record = {**_fit(raw, part == TRAIN), "target": _target_record(raw, settled, classes, part)}
+    record = {**_fit(raw, part == TRAIN, scaling), "target": _target_record(raw, settled, classes, part)}
     rows = [np.flatnonzero(part == code) for code in (TRAIN, VALID, TEST)]
     xs = _inputs(raw, record, rows)
     ys = _targets(raw, record, rows, settled)
     compared = [raw.x[chosen] for chosen in rows] if raw.modality == "image" else xs
     raw.warnings += checks.check_repeats(compared, ys, classes)
     shape = tuple(int(size) for size in xs[0].shape[1:])
+    columns = column_sizes(record) if raw.modality == "tabular" and scaling == "robust" else ()
     augment = (
         ()
         if raw.modality != "image"
@@ -144,7 +154,7 @@ def make_task(raw: Raw, kind: str | None, seed: int, *, holdout: bool = True) ->
         name=raw.name,
         kind=settled,
         modality=raw.modality,
-        signature=Signature((shape,), (len(classes) or 1,)),
+        signature=Signature((shape,), (len(classes) or 1,), columns=columns),
         classes=classes,
         metrics=METRICS[settled],
         objective=METRICS[settled][0],
@@ -161,10 +171,10 @@ def make_task(raw: Raw, kind: str | None, seed: int, *, holdout: bool = True) ->
     )
 
 
-def _fit(raw: Raw, train: np.ndarray) -> dict[str, Any]:
+def _fit(raw: Raw, train: np.ndarray, scaling: Scaling) -> dict[str, Any]:
     if raw.modality == "image":
         return fit_images(raw.record, raw.x[train])
-    return fit_table(raw.record, raw.rows(train), raw.warnings)
+    return fit_table(raw.record, raw.rows(train), raw.warnings, scaling)
 
 
 def _target_record(raw: Raw, kind: Kind, classes: tuple[str, ...], part: np.ndarray) -> dict[str, Any]:

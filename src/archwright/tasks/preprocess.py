@@ -6,8 +6,9 @@ The record of an image task holds ``channels``, ``size`` (height, width), ``layo
 (``uint8`` or ``float32``) and ``scale``, ``mean``, ``std`` (per channel, after division by the scale): x = (raw / scale - mean) / std.
 Arrays are in the units of the training data. Image files and PIL images, whose pixels are 0 (black) to 255 (white), are brought to
 0 to ``scale`` first: the digits of scikit-learn, for example, are 0 to 16.
-The record of a table holds ``width`` (raw columns) and ``columns``: numbers (missing: the median; then standardised; with an indicator
-of what was missing where the training rows had such) and categories (one-hot; unknown ones are all zero, or "other" where there is one).
+The record of a table holds ``width`` (raw columns) and ``columns``: numbers (missing: the median; less ``centre`` and divided by
+``scale``; then clipped smoothly; records of earlier versions standardise by ``mean`` and ``std`` instead; with an indicator of
+what was missing where the training rows had such) and categories (one-hot; unknown ones are all zero, or "other" where there is one).
 The record of a text holds ``symbols``, which are numbered from 1 in this order (0 is any other), ``steps``, the length of a window, and
 ``padding``, the number of the symbol that comes before shorter texts: the line break, or the most frequent symbol where there is none.
 All numbers in it come from the training rows alone.
@@ -55,6 +56,9 @@ TEXT_SUFFIXES = (".txt", ".txt.gz")
 
 UNKNOWN = "(other)"
 """Name of the class of all symbols that have none of their own."""
+
+CLIP = 3.0
+"""Numbers of tables stay below this size."""
 
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
@@ -251,9 +255,23 @@ def _columns(record: Mapping[str, Any], raw: Any) -> Callable[[Mapping[str, Any]
 def _numbers(column: Mapping[str, Any], values: Any) -> list[np.ndarray]:
     found = numbers(values)
     missing = np.isnan(found)
+    filled = np.where(missing, column["median"], found)
     with np.errstate(over="ignore"):
-        scaled = ((np.where(missing, column["median"], found) - column["mean"]) / column["std"]).astype(np.float32)
+        if "std" in column:
+            scaled = ((filled - column["mean"]) / column["std"]).astype(np.float32)
+        else:
+            scaled = clipped((filled - column["centre"]) / column["scale"]).astype(np.float32)
     return [scaled, missing.astype(np.float32)] if column["missing"] else [scaled]
+
+
+def clipped(values: np.ndarray) -> np.ndarray:
+    """Values bent smoothly towards limits of +-3 (RealMLP, Holzmüller et al. 2024, arXiv 2407.04491).
+
+    >>> clipped(np.array([0.0, 1.0, -1e6])).round(3).tolist()
+    [0.0, 0.949, -3.0]
+    """
+    bent: np.ndarray = CLIP * values / np.hypot(CLIP, values)
+    return bent
 
 
 def _categories(column: Mapping[str, Any], values: Any) -> list[np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from archwright.errors import DataError
-from archwright.tasks.split import UNASSIGNED
+from archwright.tasks.split import TEST, UNASSIGNED
 from archwright.tasks.task import Kind, Modality
 
 
@@ -47,6 +47,37 @@ class Raw:
     def rows(self, chosen: np.ndarray) -> Any:
         """The chosen rows of ``x`` (a mask or positions)."""
         return self.x.iloc[chosen] if hasattr(self.x, "iloc") else self.x[chosen]
+
+
+def with_test(raw: Raw, test: Raw) -> Raw:
+    """Return the rows of two sources as one, those of the second being its test split.
+
+    Raises:
+        DataError: If the first names test rows of its own, or the two are not of one form.
+    """
+    if (raw.part == TEST).any():
+        raise DataError(f"Got test rows for {raw.name!r}, which names test rows itself. Leave out test=.")
+    one, other = _form(raw), _form(test)
+    if one != other:
+        raise DataError(f"Got {other} as the rows to test {raw.name!r} on; expected {one}, as in the training rows.")
+    if raw.modality == "image":
+        x = np.concatenate([raw.x, test.x])
+    else:
+        import pandas as pd
+
+        x = pd.concat([raw.x, test.x[list(raw.x.columns)]], ignore_index=True)
+    part = np.concatenate([raw.part, np.full(len(test.y), TEST)])
+    warnings = [*raw.warnings, *(one for one in test.warnings if one not in raw.warnings)]
+    y = np.concatenate([raw.y, test.y])
+    return dataclasses.replace(raw, x=x, y=y, part=part, warnings=warnings)
+
+
+def _form(raw: Raw) -> str:
+    """What two sources must share to be rows of one data set."""
+    targets = "numbers" if raw.y.dtype.kind in "biuf" else "names"
+    if raw.modality == "image":
+        return f"images of shape {raw.x.shape[1:]} and type {raw.x.dtype} with {targets} as targets"
+    return f"a table of {', '.join(sorted(raw.x.columns))} with {targets} as targets"
 
 
 def join(pieces: list[tuple[Any, Any, int]]) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -13,7 +13,12 @@ import numpy as np
 from archwright.errors import EvaluationError
 from archwright.executors.base import as_measurement, steps
 from archwright.problem import Evaluator, Fidelity, Problem, Proposal, Status, Strategy, Trial, trial_seed
+from archwright.strategies import sample_feasible
+from archwright.strategies.opening import START, Start, opening
 from archwright.testing.toy import ToyEvaluator
+
+STARTS = 4
+"""Trials that a checked strategy is told of though it did not propose them."""
 
 
 class Simulation(msgspec.Struct, frozen=True):
@@ -113,6 +118,7 @@ def simulate(
     workers: int = 1,
     seconds: float | None = None,
     rng: np.random.Generator | None = None,
+    starts: Iterable[Start] = (),
 ) -> Simulation:
     """Searches as the real loop does, but with a simulated clock: a measurement comes after the seconds it says.
 
@@ -127,13 +133,15 @@ def simulate(
         workers: Evaluations at once.
         seconds: Simulated seconds at most; what would happen later is not heard of.
         rng: Makes news of the running trials come in random order; without it they come by the simulated clock.
+        starts: What is tried before the strategy is asked.
     """
     run = _Run(strategy, problem, evaluator)
     running: dict[int, _Running] = {}
     clock = 0.0
+    given = list(opening(strategy, problem, starts))
     while True:
         while len(running) < workers and len(run.trials) < trials:
-            proposal = run.ask()
+            proposal = given.pop(0) if given else run.ask()
             if proposal is None:
                 break
             started = run.start(proposal)
@@ -160,14 +168,20 @@ def simulate(
 
 
 def check_strategy(
-    strategy: Strategy, problem: Problem, evaluator: Evaluator | None = None, *, trials: int = 40
+    strategy: Strategy,
+    problem: Problem,
+    evaluator: Evaluator | None = None,
+    *,
+    trials: int = 40,
+    ends: bool = False,
 ) -> None:
     """Checks that a strategy keeps its contract, over simulated searches with one worker and with several.
 
     The state is the fold of ``tell`` over what was heard, also after a trip through JSON, as from a ledger; from the state folded from any prefix
     the same proposals follow; states are not changed by ``tell`` and ``ask``; ``ask`` depends on nothing but state, problem and generator; failed
     and duplicate trials, missing metrics, NaN and any order of completion are survived; proposals are within the space, the constraints and the
-    full fidelity, have parents that are known, and say why in JSON. Where nothing runs, there is a proposal, unless all architectures that satisfy the
+    full fidelity, have parents that are known, and say why in JSON. All this holds too if some trials that it did not
+    propose come first. Where nothing runs, there is a proposal, unless all architectures that satisfy the
     constraints have been proposed. A method ``stop``, where there
     is one, reads only, and names running trials.
 
@@ -176,6 +190,8 @@ def check_strategy(
         problem: A problem on which it can be; its budget may be small.
         evaluator: Measures proposals; without one, a toy's that fails at times. Needed unless the space is a toy.
         trials: Proposals per simulated search.
+        ends: Whether the strategy may have nothing more to propose before every architecture was, as
+            one that goes through a list.
 
     Raises:
         AssertionError: Where the contract is broken; the message says how.
@@ -186,11 +202,15 @@ def check_strategy(
         else [ToyEvaluator(0.1, failing=0.2, broken=0.2), ToyEvaluator(failing=1.0)]
     )
     for number, measured in enumerate(evaluators):
-        for workers in (1, 4):
+        for workers, given in ((1, 0), (4, 0), (2, STARTS)):
             checked = _Checked(strategy, problem)
             rng = np.random.default_rng([problem.seed, number, workers])
-            simulation = simulate(checked, problem, measured, trials, workers=workers, rng=rng)
-            assert len(simulation.trials) == trials or _all_proposed(problem, simulation.trials), (
+            starts = _starts(problem, given)
+            simulation = simulate(checked, problem, measured, trials, workers=workers, rng=rng, starts=starts)
+            tried = [trial.proposal.architecture for trial in simulation.trials[:given]]
+            assert tried == [start.architecture for start in starts], f"{strategy.name} was asked before the starts."
+            full = len(simulation.trials) == trials or _all_proposed(problem, simulation.trials)
+            assert full or (ends and simulation.trials), (
                 f"{strategy.name} stopped after {len(simulation.trials)} of {trials} trials though none was running."
             )
             _check_folds(strategy, problem, checked, simulation.heard)
@@ -201,10 +221,17 @@ def check_strategy(
                 trials,
                 workers=workers,
                 rng=np.random.default_rng([problem.seed, number, workers]),
+                starts=starts,
             )
             same = [trial.proposal for trial in again.trials] == [trial.proposal for trial in simulation.trials]
             assert same, f"{strategy.name} proposed differently in two searches of one seed."
             assert again.state == simulation.state, f"{strategy.name} ended in two states in two searches of one seed."
+
+
+def _starts(problem: Problem, count: int) -> tuple[Start, ...]:
+    """Feasible architectures, drawn at random, that are given to start with."""
+    rng = np.random.default_rng([problem.seed, count])
+    return tuple(Start(sample_feasible(problem, rng), {"by": START, START: str(number)}) for number in range(count))
 
 
 class _Checked:

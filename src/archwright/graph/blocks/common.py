@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 ACTIVATIONS = {
@@ -41,4 +42,15 @@ def conv2d(
     padding = dilation * (rows // 2), dilation * (columns // 2)
     layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups, bias=False)
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return layer
+
+
+def identity_conv2d(inputs: int, outputs: int, kernel: int) -> nn.Conv2d:
+    """A convolution without bias that begins as the identity on the first channels."""
+    layer = conv2d(inputs, outputs, kernel)
+    layer.reset_parameters()
+    kept = min(inputs, outputs)
+    with torch.no_grad():
+        layer.weight[:kept].zero_()
+        layer.weight[:kept, :kept, kernel // 2, kernel // 2].fill_diagonal_(1.0)
     return layer

@@ -48,10 +48,20 @@ def global_avg_pool(x: Tensor) -> Tensor:
     return x.mean((2, 3))
 
 
+def global_max_pool(x: Tensor) -> Tensor:
+    """The maximum over the map."""
+    return x.amax((2, 3))
+
+
 def pad_to(x: Tensor, height: int, width: int) -> Tensor:
     """Zero-pads the map to (height, width), centred."""
     rows, columns = height - x.shape[2], width - x.shape[3]
     return F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+
+
+def mean_tokens(x: Tensor) -> Tensor:
+    """Mean over tokens."""
+    return x.mean(2)
 
 
 def expand(x: Tensor, height: int, width: int) -> Tensor:

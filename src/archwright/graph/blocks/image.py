@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from archwright.graph.blocks.common import activation_layer, conv2d
+from archwright.graph.blocks.common import activation_layer, conv2d, identity_conv2d
 
 
 class ConvBN(nn.Module):
@@ -43,6 +43,32 @@ class ConvBNReLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.bn(self.conv(x)))
+
+
+class ConvPoolBN(nn.Module):
+    """Convolution, max pooling of whole windows, batch norm, activation (Jordan 2024, arXiv 2404.00498).
+
+    The convolution begins as the identity on the first channels. The map becomes
+    (width, H // pool, W // pool); a side that is shorter than the window is one window.
+    """
+
+    def __init__(
+        self,
+        in_shape: tuple[int, int, int],
+        width: int,
+        kernel: int = 3,
+        pool: int = 1,
+        activation: str = "gelu",
+    ) -> None:
+        super().__init__()
+        window = min(pool, in_shape[1]), min(pool, in_shape[2])
+        self.conv = identity_conv2d(in_shape[0], width, kernel)
+        self.pool = nn.MaxPool2d(window) if window != (1, 1) else nn.Identity()
+        self.bn = nn.BatchNorm2d(width)
+        self.act = activation_layer(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.bn(self.pool(self.conv(x))))
 
 
 class BNReLU(nn.Module):
@@ -120,3 +146,31 @@ class MBConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out = self.project(self.se(self.depthwise(self.expand(x))))
         return x + out if self.residual else out
+
+
+class ConvNeXt(nn.Module):
+    """Depthwise convolution, batch norm, two linear layers at each position, residual.
+
+    After Liu et al. 2022 (arXiv 2201.03545), with batch norm for layer norm and no layer scale.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        kernel: int = 7,
+        expansion: int = 4,
+        activation: str = "gelu",
+        se: bool = False,
+    ) -> None:
+        super().__init__()
+        hidden = channels * expansion
+        self.depthwise = conv2d(channels, channels, kernel, groups=channels)
+        self.bn = nn.BatchNorm2d(channels)
+        self.expand = nn.Conv2d(channels, hidden, 1)
+        self.act = activation_layer(activation)
+        self.se = SqueezeExcite(hidden, max(1, channels // 4)) if se else nn.Identity()
+        self.project = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.act(self.expand(self.bn(self.depthwise(x))))
+        return x + self.project(self.se(out))

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from archwright.space.combinators import chain, op, parallel, repeat, shared, take
 from archwright.space.expression import OUTPUTS, Expression
 from archwright.space.space import Space
+from archwright.space.zoo.references import Choices
 
 
 def cell_space(
-    name: str, stages: Sequence[int], cell: Callable[[int], Expression], channels: int, *, relu: bool = False
+    name: str,
+    stages: Sequence[int],
+    cell: Callable[[int], Expression],
+    channels: int,
+    *,
+    relu: bool = False,
+    references: Mapping[str, Choices] | None = None,
 ) -> Space:
     """Networks of one normal and one reduction cell, each the same wherever it stands.
 
@@ -20,6 +27,7 @@ def cell_space(
         cell: The cell of a stride: 1 for the normal one, 2 for the one that halves the map.
         channels: Of the first stage; doubled at each reduction.
         relu: Whether the last maps go through a ReLU.
+        references: The choices of cells that are known to be good.
     """
     normal, reduction = (shared(kind, cell(stride)) for kind, stride in (("normal", 1), ("reduction", 2)))
     return Space(
@@ -31,6 +39,7 @@ def cell_space(
             op("linear", width=OUTPUTS, name="classifier"),
         ),
         name,
+        references,
     )
 
 

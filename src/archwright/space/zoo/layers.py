@@ -8,6 +8,7 @@ from itertools import product
 from archwright.space.combinators import chain, choice, dag, op
 from archwright.space.expression import OUTPUTS
 from archwright.space.space import Space
+from archwright.space.zoo.references import with_references
 
 
 def layers(
@@ -22,6 +23,9 @@ def layers(
     reads are concatenated before the classifier; several inputs are concatenated along channels; maps of different
     size are zero-padded to the largest.
 
+    The references have 3x3 filters, as few or as many as there may be, in layers that read the one
+    before (VGG-like), or all before (DenseNet-like), without pooling between them.
+
     Args:
         layers: How many.
         filters: Numbers of filters to choose from.
@@ -34,11 +38,28 @@ def layers(
         stride=choice(*strides),
         width=choice(*filters),
     )
-    return Space(
+    return with_references(
         chain(
             dag(layers, edges="any", merge="concat", node=layer, output="loose", name="layers"),
             op("global_avg_pool"),
             op("linear", width=OUTPUTS, name="classifier"),
         ),
         "layers",
+        _references(layers, sorted({min(filters), max(filters)}), min(strides)) if 3 in sizes else {},
     )
+
+
+def _references(layers: int, filters: Sequence[int], stride: int) -> dict[str, dict[str, int | str]]:
+    references = {}
+    for name, dense in (("VGG-like", False), ("DenseNet-like", True)):
+        for width in filters:
+            chosen: dict[str, int | str] = {}
+            for node in range(1, layers + 1):
+                reads = {
+                    f"layers.node{node}.from{earlier}": "yes" if dense or earlier == node - 1 else "no"
+                    for earlier in range(1, node)
+                }
+                sizes = {"kernel": "(3, 3)", "stride": str(stride), "width": str(width)}
+                chosen |= reads | {f"layers.node{node}.{key}": label for key, label in sizes.items()}
+            references[f"{name}-{width}"] = chosen
+    return references

@@ -8,6 +8,7 @@ from itertools import combinations
 from archwright.space.combinators import chain, choice, integer, op, parallel, repeat, take
 from archwright.space.expression import DOWN, OUTPUTS, Expression
 from archwright.space.space import Space
+from archwright.space.zoo.references import with_references
 
 
 def memory_bank(
@@ -32,6 +33,9 @@ def memory_bank(
     convolutions stand in parallel, not four, and none is grouped. The paper's hypernetwork is a way to evaluate, no part
     of the space.
 
+    The references have the most layers, each with one convolution of the first kernel and dilation, and the banks in
+    turn: ResNet-like reads and writes one bank, DenseNet-like reads all and writes one.
+
     Args:
         blocks: How many.
         layers: Largest number of layers in a block.
@@ -55,7 +59,7 @@ def memory_bank(
             parallel(*written, merge=None, name=f"enter{index}"),
             repeat(layer, integer(1, layers, name="depth"), name=f"block{index}"),
         ]
-    return Space(
+    return with_references(
         chain(
             *parts,
             _joined(range(banks), "join"),
@@ -64,7 +68,28 @@ def memory_bank(
             op("linear", width=OUTPUTS, name="classifier"),
         ),
         "memory-bank",
+        {
+            "ResNet-like": _reference(blocks, layers, banks, dense=False),
+            "DenseNet-like": _reference(blocks, layers, banks, dense=True),
+        },
     )
+
+
+def _reference(blocks: int, layers: int, banks: int, *, dense: bool) -> dict[str, int | str]:
+    chosen: dict[str, int | str] = {}
+    for block in range(blocks):
+        chosen[f"block{block}.depth"] = str(layers)
+        for layer in range(layers):
+            bank = _label([layer % banks])
+            where = f"block{block}.layer{layer}"
+            chosen |= {
+                f"{where}.new.value.read": _label(range(banks)) if dense else bank,
+                f"{where}.new.value.op": "single",
+                f"{where}.new.value.op.single.kernel": 0,
+                f"{where}.new.value.op.single.dilation": 0,
+                f"{where}.write": bank,
+            }
+    return chosen
 
 
 def _layer(banks: int, width: int, kernels: Sequence[int], dilations: Sequence[int]) -> Expression:

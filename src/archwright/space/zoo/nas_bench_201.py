@@ -30,9 +30,15 @@ OPS: Final = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 EDGES: Final = ("cell.edge0_1", "cell.edge0_2", "cell.edge1_2", "cell.edge0_3", "cell.edge1_3", "cell.edge2_3")
 """The edges in the benchmark's order, as addresses."""
 
+RESNET: Final = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
+"""The residual block: two convolutions and a skip connection past them."""
+
 
 def nas_bench_201(channels: int = 16, cells: int = 5) -> Space:
     """NAS-Bench-201: one cell on 4 states, 15,625 cells with published accuracies (Dong and Yang 2020).
+
+    The reference is the residual block that the paper compares with. Cells that are known to be good from the tables
+    only are no references: to begin with these would be to know the answer.
 
     Args:
         channels: Of the first stage; doubled from stage to stage.
@@ -65,6 +71,7 @@ def nas_bench_201(channels: int = 16, cells: int = 5) -> Space:
             op("linear", width=OUTPUTS, name="classifier"),
         ),
         "nas-bench-201",
+        {"ResNet": architecture(RESNET)},
     )
 
 

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from archwright.space.combinators import choice, dag, op
 from archwright.space.expression import STRIDE, WIDTH, Expression
 from archwright.space.space import Space
 from archwright.space.zoo.cells import cell_space
+from archwright.space.zoo.references import pairs
+
+_ADDED: Final = {f"{cell}.node{node}.merge": "add" for cell in ("normal", "reduction") for node in range(2, 7)}
+CELLS: Final = {
+    "AmoebaNet-A": _ADDED
+    | pairs(
+        normal="avg_pool_3x3~0 max_pool_3x3~1 | sep_conv_3x3~0 sep_conv_5x5~2 | sep_conv_3x3~0 avg_pool_3x3~3 | "
+        "sep_conv_3x3~1 identity~1 | identity~0 avg_pool_3x3~1",
+        reduction="avg_pool_3x3~0 sep_conv_3x3~1 | max_pool_3x3~0 sep_conv_7x7~2 | sep_conv_7x7~0 avg_pool_3x3~1 | "
+        "max_pool_3x3~0 max_pool_3x3~1 | conv_1x7_7x1~0 sep_conv_3x3~5",
+    ),
+    "NASNet-A-like": _ADDED
+    | pairs(
+        normal="sep_conv_5x5~1 sep_conv_3x3~0 | sep_conv_5x5~0 sep_conv_3x3~0 | avg_pool_3x3~1 identity~0 | "
+        "avg_pool_3x3~0 avg_pool_3x3~0 | sep_conv_3x3~1 identity~1",
+        reduction="sep_conv_5x5~1 sep_conv_7x7~0 | max_pool_3x3~1 sep_conv_7x7~0 | avg_pool_3x3~1 sep_conv_5x5~0 | "
+        "identity~3 avg_pool_3x3~2 | sep_conv_3x3~2 max_pool_3x3~1",
+    ),
+}
+"""Published cells of 5 blocks, found on CIFAR-10: NASNet-A, and AmoebaNet-A (Real et al. 2019, arXiv 1802.01548)."""
 
 
 def nasnet(cells: int = 2, channels: int = 16, blocks: int = 5) -> Space:
     """NASNet: a normal and a reduction cell of 5 blocks, each joining two of 13 operations (Zoph et al. 2018).
+
+    The references are published cells of 5 blocks. The published NASNet-A also concatenates the older input of a normal
+    cell, and a block of the reduction cell that another block reads.
 
     Args:
         cells: Normal cells in each of the three stages, which the paper calls N (6 on CIFAR-10).
@@ -39,4 +64,4 @@ def nasnet(cells: int = 2, channels: int = 16, blocks: int = 5) -> Space:
             stride=stride,
         )
 
-    return cell_space("nasnet", [cells] * 3, cell, channels, relu=True)
+    return cell_space("nasnet", [cells] * 3, cell, channels, relu=True, references=CELLS if blocks == 5 else None)

@@ -4,6 +4,9 @@ arXiv 1806.09055).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from archwright.errors import SpaceError
 from archwright.graph.catalogue import CELL_NODES
 from archwright.space.combinators import chain, choice, integer, op
@@ -13,6 +16,30 @@ from archwright.space.space import Space
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 """What a node may apply; ENAS and DARTS have the same four."""
 
+_DARTS: Final = (
+    (0, "relu"),
+    (1, "relu"),
+    (2, "tanh"),
+    (3, "relu"),
+    (4, "relu"),
+    (1, "identity"),
+    (5, "relu"),
+    (1, "relu"),
+)
+_ENAS: Final = (
+    (0, "tanh"),
+    (1, "relu"),
+    (2, "relu"),
+    (2, "tanh"),
+    (2, "tanh"),
+    (5, "relu"),
+    (1, "tanh"),
+    (6, "relu"),
+    (8, "relu"),
+    (8, "relu"),
+    (8, "relu"),
+)
+
 
 def rnn_cell(nodes: int = 4, width: int = 128, embedding: int = 64, dropout: float = 0.0) -> Space:
     """Recurrent cells for text: what each gated node reads and its activation, 4 of them (ENAS, Pham et al. 2018; DARTS, Liu et al. 2019).
@@ -21,6 +48,12 @@ def rnn_cell(nodes: int = 4, width: int = 128, embedding: int = 64, dropout: flo
     as in DARTS (in ENAS of those that no other reads). Both papers search for 8 nodes and predict words: ``rnn_cell(nodes=8, width=300, embedding=300)``
     is the network in which DARTS searches, but that the weights of the embedding and of the output layer, which are tied there, are apart here, and that
     gradients are clipped in place of batch norm in the cell.
+
+    References: GRU-like, in which every node is a gated update of state 0, as in a GRU without reset
+    gates; RHN-like, a chain of tanh as in a recurrent highway network (Zilly et al. 2017, arXiv
+    1607.03474) of that depth. With 8 nodes DARTS, the published cell, with fewer DARTS-like, its
+    first nodes. With 11 nodes ENAS-like: the authors' cell, whose first node is state 0 here, and
+    whose output is the mean of the nodes that no other reads.
 
     Args:
         nodes: In the cell, 1 to 12.
@@ -45,4 +78,27 @@ def rnn_cell(nodes: int = 4, width: int = 128, embedding: int = 64, dropout: flo
             op("positionwise_linear", width=OUTPUTS, name="output"),
         ),
         "rnn-cell",
+        _references(nodes),
     )
+
+
+def _references(nodes: int) -> dict[str, dict[str, int | str]]:
+    found: dict[str, Sequence[tuple[int, str]]] = {
+        "GRU-like": [(0, "tanh")] * nodes,
+        "RHN-like": [(node, "tanh") for node in range(nodes)],
+    }
+    if nodes <= len(_DARTS):
+        found["DARTS" if nodes == len(_DARTS) else "DARTS-like"] = _DARTS[:nodes]
+    if nodes == len(_ENAS):
+        found["ENAS-like"] = _ENAS
+    return {name: _choices(cell) for name, cell in found.items()}
+
+
+def _choices(cell: Sequence[tuple[int, str]]) -> dict[str, int | str]:
+    """The choices of a cell, given by the state that each node reads and its activation."""
+    chosen: dict[str, int | str] = {}
+    for node, (source, activation) in enumerate(cell, 1):
+        chosen[f"cell.act{node}"] = activation
+        if node > 1:
+            chosen[f"cell.from{node}"] = str(source)
+    return chosen

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from archwright.space.combinators import chain, choice, integer, op, repeat
 from archwright.space.expression import OUTPUTS
 from archwright.space.space import Space
+from archwright.space.zoo.references import with_references
 
 
 def vit(
@@ -25,6 +26,10 @@ def vit(
     The paper's tiny space, for images of 224x224, is ``vit(widths=(192, 216, 240), heads=(3, 4), ratios=(3.5, 4),
     depths=(12, 14), head_dim=64, patch=16)``; it also has relative positions, and a class token where this one has the mean.
 
+    The references, one for each width of as many heads as fit it, are DeiTs (Touvron et al. 2021,
+    arXiv 2012.12877) with the mean in place of the class token: 12 layers or as near as there are,
+    and the ratio 4. DeiT-like-192 has the sizes of DeiT-tiny.
+
     Args:
         widths: Features of a token.
         heads: Of each attention.
@@ -36,7 +41,7 @@ def vit(
     layer = chain(
         op("attention", heads=choice(*heads), head_dim=head_dim), op("ffn", ratio=choice(*ratios)), name="layer"
     )
-    return Space(
+    return with_references(
         chain(
             op("patch_embed", width=choice(*widths), patch=patch, name="embed"),
             repeat(layer, integer(*depths, name="depth"), name="layers"),
@@ -45,4 +50,17 @@ def vit(
             op("linear", width=OUTPUTS, name="classifier"),
         ),
         "vit",
+        {
+            f"DeiT-like-{width}": _deit(width, width // head_dim, min(max(12, depths[0]), depths[1]), str(ratio))
+            for width in widths
+            for ratio in ratios
+            if ratio == 4 and width % head_dim == 0 and width // head_dim in heads
+        },
     )
+
+
+def _deit(width: int, heads: int, depth: int, ratio: str) -> dict[str, int | str]:
+    chosen: dict[str, int | str] = {"embed.width": str(width), "layers.depth": str(depth)}
+    for layer in range(depth):
+        chosen |= {f"layers.layer{layer}.attention.heads": str(heads), f"layers.layer{layer}.ffn.ratio": ratio}
+    return chosen

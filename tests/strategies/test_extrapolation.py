@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archwright as aw
-from archwright.strategies.prospect import error, prospect, with_prospect
+from archwright.strategies.extrapolation import CURVE, error, expected_error, with_expected_score
 from archwright.testing.toy import toy_problem
 
 FINAL = {"seconds": 100.0, "epochs": 20.0}
@@ -39,7 +39,7 @@ def test_what_is_missing_of_a_perfect_score(metric, value, missing):
 
 @given(st.floats(0.0, 1.0), st.floats(0.1, 10.0), st.floats(0.01, 1000.0))
 def test_training_longer_lowers_the_error_and_less_changes_nothing(missing, trained, epochs):
-    found = prospect(missing, trained, epochs)
+    found = expected_error(missing, trained, epochs)
     assert 0.0 <= found <= missing
     if epochs <= trained:
         assert found == missing
@@ -47,25 +47,26 @@ def test_training_longer_lowers_the_error_and_less_changes_nothing(missing, trai
 
 def test_a_slow_network_has_to_be_better():
     seen = [
-        with_prospect(problem(final=FINAL), trial(0.8, 9.0, *[seconds] * 3)).value("accuracy")
+        with_expected_score(problem(final=FINAL), trial(0.8, 9.0, *[seconds] * 3)).value("accuracy")
         for seconds in (1, 5, 10, 50)
     ]
     assert seen[0] > 0.8
     assert seen == sorted(seen, reverse=True)
     assert seen[-1] == pytest.approx(0.8), "there is no time to train it for longer than it was"
     epochs = 100.0 / (5.0 / 0.5)
-    assert seen[1] == pytest.approx(1.0 - 0.2 * (epochs / 2.5) ** -0.2)
+    assert seen[1] == pytest.approx(1.0 - expected_error(0.2, 2.5, epochs))
 
 
 def test_the_most_epochs_are_the_most_a_fast_network_gains():
-    fast, faster = (with_prospect(problem(final=FINAL), trial(0.8, taken)) for taken in (1.0, 0.1))
-    assert fast.value("accuracy") == faster.value("accuracy") == pytest.approx(1.0 - 0.2 * 8.0**-0.2)
+    fast, faster = (with_expected_score(problem(final=FINAL), trial(0.8, taken)) for taken in (1.0, 0.1))
+    assert fast.value("accuracy") == faster.value("accuracy") == pytest.approx(1.0 - expected_error(0.2, 2.5, 20.0))
     assert fast.value("params") == 5.0
 
 
 def test_a_loss_falls():
     assert (
-        with_prospect(problem("min:log_loss", final=FINAL), trial(0.5, 0.1, metric="log_loss")).value("log_loss") < 0.5
+        with_expected_score(problem("min:log_loss", final=FINAL), trial(0.5, 0.1, metric="log_loss")).value("log_loss")
+        < 0.5
     )
 
 
@@ -83,4 +84,19 @@ def test_a_loss_falls():
     ],
 )
 def test_else_a_trial_is_left_as_it_is(of, given):
-    assert with_prospect(of, given) is given
+    assert with_expected_score(of, given) is given
+
+
+@given(st.floats(0.05, 50.0), st.floats(1.0, 30.0), st.floats(1.0, 30.0), st.booleans())
+def test_what_a_curve_gains_adds_up(trained, first, second, scheduled):
+    middle, end = trained * first, trained * first * second
+    whole = CURVE.gain(trained, end)
+    assert whole == pytest.approx(CURVE.gain(trained, middle) + CURVE.gain(middle, end), abs=1e-9)
+    assert CURVE.gain(trained, end, scheduled) >= whole >= 0
+    assert CURVE.deviation(trained, end) >= CURVE.deviation(trained, middle) > 0
+
+
+@given(st.floats(0.1, 50.0))
+def test_the_slope_is_the_derivative_of_the_gain(epochs):
+    step = 1e-5
+    assert CURVE.gain(epochs, epochs * (1 + step)) / step == pytest.approx(CURVE.slope(epochs), rel=1e-3)

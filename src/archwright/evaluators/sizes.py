@@ -1,0 +1,64 @@
+"""The sizes of pictures during a training: smaller ones first, if the network takes them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from archwright.evaluators.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Which size pictures have when.
+
+    Attributes:
+        recipe: Says how they are shrunk.
+        shape: Height and width of the pictures; ``None`` if they are never shrunk.
+    """
+
+    recipe: Recipe
+    shape: tuple[int, int] | None = None
+
+    @classmethod
+    def of(cls, module: nn.Module, x: Tensor, recipe: Recipe) -> Sizes:
+        """Return the sizes for a network; the full one throughout if it does not take pictures of each.
+
+        A network whose layers were made for one size (positions of patches, dense layers on a map) is tried and found
+        out by its outputs.
+
+        Args:
+            module: The network.
+            x: Its inputs.
+            recipe: Of the training.
+        """
+        if not recipe.small or x.dim() != 4:
+            return cls(recipe)
+        height, width = x.shape[2:]
+        sizes = cls(recipe, (height, width))
+        shrunk = {sizes.at(until - 1e-9) for until, _ in recipe.small} - {None}
+        return sizes if shrunk and all(_takes(module, x[:1], size) for size in shrunk) else cls(recipe)
+
+    def at(self, place: float) -> tuple[int, int] | None:
+        """Return the height and width at a place on the schedule; ``None`` for the full size."""
+        if self.shape is None:
+            return None
+        found = self.recipe.side(place, self.shape[0]), self.recipe.side(place, self.shape[1])
+        return None if found == self.shape else found
+
+
+def _takes(module: nn.Module, sample: Tensor, size: tuple[int, int] | None) -> bool:
+    """Whether outputs for a picture of another size have the shape of those for its own."""
+    assert size is not None
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            shrunk = module(sample.new_zeros(*sample.shape[:2], *size))
+            return bool(shrunk.shape == module(sample).shape)
+    except (RuntimeError, ValueError):
+        return False
+    finally:
+        module.train(training)

@@ -1,0 +1,353 @@
+"""The default strategy while there is time for few epochs only: a race of candidates for the one long training.
+
+Every candidate runs the first part of the training that the answer will have; the best goes on to its end. Searching
+longer leaves less time for that training, so each step is weighed: what it is expected to gain against what the same
+time adds to the answer. Gains and costs are changes of the logarithm of the answer's error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from archwright.problem import Architecture, Fidelity, Problem, Proposal, Trial
+from archwright.strategies.common import edit, mutate_feasible, sample_feasible
+from archwright.strategies.extrapolation import CURVE, error, training_seconds
+
+ETA = 3
+"""Factor between the epochs of two levels."""
+LEVELS = 3
+"""Levels at most."""
+SHARE = 16
+"""The shortest training is one epoch, or less if the answer has fewer epochs than these."""
+OTHER = (0.05, 0.12)
+"""Mean and deviation of a further reference's log error, relative to that of the first."""
+MUTANT = (0.02, 0.07)
+"""The same of a mutant, relative to its parent."""
+SIZES = (0.3, 2.0)
+"""Least and most FLOPs of a mutant, relative to those of its parent."""
+TRIES = 30
+"""Mutants that are drawn until one has such a size."""
+UNSEEN = 0.2
+"""Share of the cost of training the leader further that counts: it goes on from there, but saw no validation rows."""
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a race is about: the problem's setting ``race``.
+
+    Attributes:
+        start: Name of the reference to begin with.
+        flops: Its FLOPs.
+        epochs: Epochs of its training as the answer, if no time is spent on searching.
+        seconds: Seconds that this training has.
+        rows: Validation rows of a trial.
+    """
+
+    start: str
+    flops: float
+    epochs: int
+    seconds: float
+    rows: int
+
+    @classmethod
+    def of(cls, problem: Problem) -> Terms | None:
+        """Return the terms of a problem; ``None`` if there is time for whole trainings."""
+        found = problem.settings.get("race")
+        return None if found is None else msgspec.convert(found, cls)
+
+    def with_seconds(self, more: float) -> Terms:
+        """Return the terms if there is more time than planned."""
+        factor = (self.seconds + more) / self.seconds
+        return msgspec.structs.replace(
+            self, seconds=round(self.seconds + more, 3), epochs=max(1, round(self.epochs * factor))
+        )
+
+    @property
+    def levels(self) -> tuple[Fidelity, ...]:
+        """The trainings of candidates, the shortest first; each is the first part of the next.
+
+        >>> Terms("resnet", 1e6, 30, 500.0, 1500).levels
+        (Fidelity(epochs=1, share=1.0), Fidelity(epochs=3, share=1.0), Fidelity(epochs=9, share=1.0))
+        >>> Terms("resnet", 1e6, 4, 100.0, 1500).levels
+        (Fidelity(epochs=1, share=0.25),)
+        """
+        if self.epochs < SHARE:
+            return (Fidelity(1, round(max(0.05, self.epochs / SHARE), 2)),)
+        counts = [ETA**power for power in range(LEVELS)]
+        return tuple(Fidelity(count) for count in counts if count <= self.epochs / ETA)
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A network in the race.
+
+    Attributes:
+        architecture: Its choices.
+        trial: Its latest trial.
+        parent: Place of the candidate that it is a mutant of; ``None`` for a reference.
+        level: Level of its latest trial.
+        trained: Epochs that it was trained for.
+        error: Its error on validation rows after these; ``None`` before the first result, or if it failed.
+        pace: Seconds of an epoch of training.
+        checkpoint: Weights to go on from.
+        running: Whether its latest trial runs.
+    """
+
+    architecture: Architecture
+    trial: int
+    parent: int | None
+    level: int = 0
+    trained: float = 0.0
+    error: float | None = None
+    pace: float = 0.0
+    checkpoint: str | None = None
+    running: bool = True
+
+
+class RaceState(msgspec.Struct, frozen=True):
+    """What is known of a race.
+
+    Attributes:
+        candidates: In the order of their first trials.
+        spent: Seconds of the trials that ended.
+        heard: Highest trial number heard of.
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    spent: float = 0.0
+    heard: int = -1
+
+
+class Belief(NamedTuple):
+    """What is expected of a candidate as the answer.
+
+    Attributes:
+        mean: Of the logarithm of its error.
+        deviation: Of the same.
+        epochs: Epochs that there is time for.
+    """
+
+    mean: float
+    deviation: float
+    epochs: float
+
+
+class Step(NamedTuple):
+    """A step that could be taken, and by how much it should lower and raise the logarithm of the answer's error."""
+
+    gain: float
+    cost: float
+    proposal: Proposal
+
+
+def tell(state: RaceState, problem: Problem, trial: Trial) -> RaceState:
+    """Return the state after hearing of a trial."""
+    candidates = list(state.candidates)
+    places = {known.architecture: place for place, known in enumerate(candidates)}
+    place, heard = places.get(trial.proposal.architecture), max(state.heard, trial.id)
+    if trial.id > state.heard:
+        place = len(candidates) if place is None else place
+        candidates[place : place + 1] = [_started(state, place, trial)]
+    if trial.done and place is not None and candidates[place].running and candidates[place].trial == trial.id:
+        candidates[place] = _ended(candidates[place], problem, trial)
+        spent = 0.0 if trial.status == "duplicate" else trial.seconds
+        return RaceState(tuple(candidates), state.spent + spent, heard)
+    return RaceState(tuple(candidates), state.spent, heard)
+
+
+def _started(state: RaceState, place: int, trial: Trial) -> Candidate:
+    level = trial.proposal.why.get("level")
+    level = level if isinstance(level, int) else 0
+    if place < len(state.candidates):
+        return msgspec.structs.replace(state.candidates[place], trial=trial.id, level=level, running=True)
+    parents = (index for index, known in enumerate(state.candidates) if known.trial == trial.proposal.parent)
+    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), level)
+
+
+def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
+    found, fidelity = error(trial, problem), trial.proposal.fidelity or problem.fidelity
+    ended = msgspec.structs.replace(known, running=False)
+    if trial.status not in ("finished", "duplicate") or found is None or problem.score(trial) is None:
+        return msgspec.structs.replace(ended, error=None, checkpoint=None)
+    seconds = training_seconds(trial)
+    return msgspec.structs.replace(
+        ended,
+        error=found,
+        trained=fidelity.cost,
+        pace=trial.seconds / fidelity.cost if seconds is None else seconds / fidelity.share,
+        checkpoint=trial.measurements[-1].artifacts.get("checkpoint"),
+    )
+
+
+def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generator) -> Proposal | None:
+    """Return the step of the largest net gain; ``None`` if none is worth its time, or until there is a result.
+
+    Raises:
+        StrategyError: If the constraints exclude (nearly) all of the space.
+    """
+    believed = beliefs(state, terms, problem.workers)
+    if not believed:
+        waiting = any(candidate.running for candidate in state.candidates)
+        return None if waiting else next(_newcomers(state, problem, terms, None, rng))
+    best = min(believed, key=lambda place: believed[place].mean)
+    steps = [
+        *_promotions(state, problem, terms, believed),
+        _entry(state, problem, terms, believed, next(_newcomers(state, problem, terms, best, rng))),
+    ]
+    step = max(steps, key=lambda step: step.gain - step.cost)
+    if step.gain <= step.cost:
+        return None
+    said = {"expected_gain": round(step.gain, 4), "cost": round(step.cost, 4)}
+    return msgspec.structs.replace(step.proposal, why={**step.proposal.why, **said})
+
+
+def leader(state: RaceState, terms: Terms, workers: int) -> int | None:
+    """Return the latest trial of the candidate that should become the best answer; ``None`` before any result."""
+    believed = beliefs(state, terms, workers)
+    if not believed:
+        return None
+    return state.candidates[min(believed, key=lambda place: believed[place].mean)].trial
+
+
+def seconds_left(state: RaceState, terms: Terms, workers: int) -> float:
+    """Return the seconds that the answer's training would have if it began now."""
+    return max(0.05 * terms.seconds, terms.seconds - state.spent / workers)
+
+
+def beliefs(state: RaceState, terms: Terms, workers: int) -> dict[int, Belief]:
+    """Return what is expected of the candidates that have a result, by their places.
+
+    A result is weighed against what was expected before, the less the shorter the training was, so that the luckiest
+    of many is not taken for the best.
+    """
+    found: dict[int, Belief] = {}
+    for place, candidate in enumerate(state.candidates):
+        if candidate.error is None:
+            continue
+        epochs = max(candidate.trained, _epochs(state, candidate, terms, workers))
+        now = math.log(max(candidate.error, 0.5 / terms.rows))
+        mean = now - CURVE.gain(candidate.trained, epochs, scheduled=True)
+        noise = _noise(candidate.error, candidate.trained, epochs, terms)
+        if found:
+            expected, spread = _prior(candidate.parent, found)
+            weight = spread**2 / (spread**2 + noise**2)
+            mean, noise = expected + weight * (mean - expected), math.sqrt(weight) * noise
+        found[place] = Belief(mean, noise, epochs)
+    return found
+
+
+def _prior(parent: int | None, believed: Mapping[int, Belief]) -> tuple[float, float]:
+    """What is expected of a candidate before its first result."""
+    first = next(iter(believed.values()))
+    if parent is not None and parent in believed:
+        return believed[parent].mean + MUTANT[0], MUTANT[1]
+    return first.mean + OTHER[0], OTHER[1]
+
+
+def _noise(error: float, trained: float, epochs: float, terms: Terms) -> float:
+    """Deviation of a prediction: that of the curve, and that of a rate on so many rows."""
+    rate = min(max(error, 0.5 / terms.rows), 0.9)
+    return math.hypot(CURVE.deviation(trained, epochs), math.sqrt((1.0 - rate) / (rate * terms.rows)))
+
+
+def _epochs(state: RaceState, candidate: Candidate, terms: Terms, workers: int) -> float:
+    """Epochs that there is time for, by the speed of a trial relative to that of the first."""
+    pace = next((known.pace for known in state.candidates if known.pace), candidate.pace)
+    share = seconds_left(state, terms, workers) / terms.seconds
+    return terms.epochs * share * pace / max(candidate.pace, 1e-9)
+
+
+def _cost(state: RaceState, terms: Terms, workers: int, seconds: float, epochs: float) -> float:
+    """What it costs the answer, which would have so many epochs, that a worker is busy for some seconds."""
+    left = seconds_left(state, terms, workers)
+    share = min(0.95, seconds / workers / left)
+    return -CURVE.slope(epochs) * math.log(1.0 - share)
+
+
+def _normal(z: float) -> tuple[float, float]:
+    """Density and distribution function of the standard normal distribution."""
+    return math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi), 0.5 * math.erfc(-z / math.sqrt(2.0))
+
+
+def _improvement(behind: float, deviation: float) -> float:
+    """Expected gain on the leader of one that is expected behind it, once some uncertainty is resolved."""
+    z = -behind / max(deviation, 1e-9)
+    density, below = _normal(z)
+    return deviation * (density + z * below)
+
+
+def _promotions(state: RaceState, problem: Problem, terms: Terms, believed: Mapping[int, Belief]) -> Iterator[Step]:
+    """Training each candidate that waits on to the next level."""
+    order = sorted(believed, key=lambda place: believed[place].mean)
+    for place in order[: 2 * problem.workers]:
+        candidate, belief = state.candidates[place], believed[place]
+        level = candidate.level + 1
+        if candidate.running or candidate.checkpoint is None or level >= len(terms.levels):
+            continue
+        rival = next((other for other in order if other != place), None)
+        if rival is None:
+            continue
+        fidelity, rate = terms.levels[level], candidate.error or 0.0
+        resolved = belief.deviation**2 - _noise(rate, fidelity.cost, belief.epochs, terms) ** 2
+        gain = _improvement(abs(belief.mean - believed[rival].mean), math.sqrt(max(0.0, resolved)))
+        seconds = (fidelity.cost - candidate.trained) * candidate.pace
+        cost = _cost(state, terms, problem.workers, seconds, belief.epochs)
+        why = {"by": "promotion", "level": level}
+        yield Step(
+            gain,
+            cost * (UNSEEN if place == order[0] else 1.0),
+            Proposal(candidate.architecture, fidelity, candidate.trial, why, candidate.checkpoint),
+        )
+
+
+def _entry(
+    state: RaceState, problem: Problem, terms: Terms, believed: Mapping[int, Belief], proposal: Proposal
+) -> Step:
+    """Letting another network enter."""
+    parents = (place for place, known in enumerate(state.candidates) if known.trial == proposal.parent)
+    expected, spread = _prior(next(parents, None), believed)
+    leader = min(believed.values(), key=lambda belief: belief.mean)
+    flops = float(problem.costs(proposal.architecture)["flops"])
+    slower = flops / terms.flops
+    pace = next(known.pace for known in state.candidates if known.pace) * slower
+    epochs = max(leader.epochs / slower, terms.levels[0].cost)
+    noise = _noise(math.exp(min(expected, -1e-3)), terms.levels[0].cost, epochs, terms)
+    resolved = spread**2 / math.sqrt(spread**2 + noise**2)
+    cost = _cost(state, terms, problem.workers, terms.levels[0].cost * pace, leader.epochs)
+    return Step(_improvement(expected - leader.mean, resolved), cost, proposal)
+
+
+def _newcomers(
+    state: RaceState, problem: Problem, terms: Terms, best: int | None, rng: np.random.Generator
+) -> Iterator[Proposal]:
+    """What could enter next: the references, then mutants of the best; random draws if nothing has a result."""
+    known = {candidate.architecture for candidate in state.candidates}
+    references: Mapping[str, Architecture] = getattr(problem.space, "references", {})
+    first = terms.levels[0]
+    for name in sorted(references, key=lambda name: name != terms.start):
+        if references[name] not in known and problem.feasible(references[name]):
+            yield Proposal(references[name], first, why={"by": "reference", "reference": name, "level": 0})
+    parent = None if best is None else state.candidates[best]
+    mutant = None if parent is None else _mutant(problem, parent.architecture, known, rng)
+    if parent is None or mutant is None:
+        yield Proposal(sample_feasible(problem, rng, avoid=known), first, why={"by": "random", "level": 0})
+        return
+    why = {"by": "mutation", "edit": edit(problem, parent.architecture, mutant), "level": 0}
+    yield Proposal(mutant, first, parent.trial, why)
+
+
+def _mutant(
+    problem: Problem, parent: Architecture, known: set[Architecture], rng: np.random.Generator
+) -> Architecture | None:
+    """A new mutant of about the parent's size; ``None`` if there seems to be none."""
+    size = float(problem.costs(parent)["flops"])
+    for _ in range(TRIES):
+        drawn = mutate_feasible(problem, parent, rng, avoid=known)
+        if drawn is None or drawn in known:
+            return None
+        if SIZES[0] <= float(problem.costs(drawn)["flops"]) / size <= SIZES[1]:
+            return drawn
+    return None
