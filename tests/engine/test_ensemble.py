@@ -19,6 +19,8 @@ from archwright.engine.ensemble import greedy
 from archwright.engine.ranking import KEPT
 from archwright.engine.settings import Settings
 from archwright.errors import BudgetError
+from archwright.evaluators.latency import operations
+from archwright.graph.latency import entry
 from archwright.problem.final import Ensemble, FinalRecord
 from archwright.space import OUTPUTS, chain, choice, op
 
@@ -167,6 +169,15 @@ def test_an_ensemble_keeps_the_constraints(tmp_path):
     tight = go(tmp_path, constraints=["params<=700"], name="tight", budget="3 trials, 3 epochs")
     assert tight.final.ensemble is None
     assert any("No ensemble" in warning for warning in tight.final.warnings)
+
+
+def test_the_latency_of_an_ensemble_is_the_sum_of_its_members(tmp_path, result):
+    calls = operations(SPACE, result.problem.signature)
+    table = {entry(call): 1.0 for call in calls}
+    bounded = go(tmp_path, latency=table, constraints=["latency_ms<=6"])
+    assert len(result.final.ensemble.trials) > 2, "three operations each"
+    assert len(bounded.final.ensemble.trials) == 2
+    assert bounded.best.metrics["latency_ms"] == 6.0
 
 
 def test_a_crash_before_the_record_is_survived(tmp_path, monkeypatch, result):
