@@ -18,24 +18,29 @@ def cosines(count: int) -> Tensor:
     """The orthonormal basis of the discrete cosine transform, one row for each frequency."""
 
     def row(frequency: int) -> list[float]:
-        scale = math.sqrt((2 if frequency else 1) / count)
-        return [scale * math.cos(math.pi * (step + 0.5) * frequency / count) for step in range(count)]
+        scale, angle = math.sqrt((2 if frequency else 1) / count), math.pi * frequency / count
+        return [scale * math.cos(angle * (step + 0.5)) for step in range(count)]
 
     return torch.tensor([row(frequency) for frequency in range(count)])
 
 
 class Whitening(nn.Module):
-    """A fixed convolution whose outputs are uncorrelated, and their negatives (Jordan 2024, arXiv 2404.00498).
+    """A fixed convolution whose outputs are uncorrelated, and their negatives.
 
-    The filters are the principal components of patches of the training rows, each divided by its
-    standard deviation; until :meth:`calibrate` sees such rows, cosines. Only the bias is trained. The
-    map is not padded: (N, C, H, W) becomes (N, 2 * C * patch**2, H - patch + 1, W - patch + 1). A
-    side shorter than a patch is one patch.
+    After Jordan 2024 (arXiv 2404.00498). The filters are the principal components of patches of the
+    training rows, each divided by its standard deviation. They are cosines until :meth:`calibrate`
+    sees such rows. Only the bias is trained. The map is not padded: (N, C, H, W) becomes
+    (N, 2 * C * patch**2, H - patch + 1, W - patch + 1). A side shorter than a patch is one patch.
     """
 
     weight: Tensor
 
-    def __init__(self, in_shape: tuple[int, int, int], patch: int = 2, activation: str = "gelu") -> None:
+    def __init__(
+        self,
+        in_shape: tuple[int, int, int],
+        patch: int = 2,
+        activation: str = "gelu",
+    ) -> None:
         super().__init__()
         channels, rows, columns = in_shape[0], min(patch, in_shape[1]), min(patch, in_shape[2])
         basis = torch.kron(cosines(channels), torch.kron(cosines(rows), cosines(columns)))
