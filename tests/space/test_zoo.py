@@ -50,11 +50,9 @@ def cnn_size(depth: int, widths: tuple[int, ...]) -> int:
             blocks = fixed * (2 + 2 * (1 + inverted) + convnext)
         return widths[index] * (entries + (depth - 1) * blocks)
 
-    later = 1
-    for index in range(len(widths) - 1, 1, -1):
-        later = 1 + stage(index) * later
+    extra = math.prod(1 + stage(index) for index in range(2, len(widths)))
     stems = 2 + widths[0] * (1 + 1 + 2)
-    return 3 * 4 * stems * stage(0) * stage(1) * later * 2 * 2
+    return 3 * 4 * stems * stage(0) * stage(1) * extra * 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ _register(
 _register(
     "conv_pool_bn",
     _IMAGE + "ConvPoolBN",
-    "Convolution, max pooling, batch norm, activation; at first the identity on the first channels.",
+    "Convolution, max pooling, batch norm, activation; begins as the identity.",
     {"width": REQUIRED, "kernel": 3, "pool": 1, "activation": "gelu"},
     kind="conv",
     receives="shape",
