@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from archwright import ArchwrightClassifier, ArchwrightRegressor
 from archwright.engine import ensemble
+from archwright.space import OUTPUTS, Space, chain, choice, op
 
 QUICK = {"budget": "1 trials, 2 epochs", "random_state": 0}
 """Enough to go through everything; what is learnt is tested elsewhere."""
@@ -56,10 +57,12 @@ def test_a_regressor_learns_diabetes():
 
 
 def test_an_estimator_may_be_an_ensemble(monkeypatch):
-    monkeypatch.setattr(ensemble, "prospect", lambda missing, trained, epochs: missing)
+    monkeypatch.setattr(ensemble, "expected_error", lambda missing, trained, epochs: missing)
     X, y = load_diabetes(return_X_y=True)
-    settings = {"budget": "6 trials, 24 epochs", "strategy": "random", "random_state": 0}
-    model = ArchwrightRegressor(ensemble=4, **settings).fit(X, y)
+    layer = op("dense", width=choice(4, 5, 6), activation=choice("relu", "tanh", "silu"))
+    space = Space(chain(layer, op("linear", width=OUTPUTS)), "small")
+    settings = {"space": space, "budget": "8 trials, 60 epochs", "random_state": 0}
+    model = ArchwrightRegressor(ensemble=4, strategy="random", **settings).fit(X, y)
     assert any(address.startswith("member2.") for address in model.choices_)
     restored = pickle.loads(pickle.dumps(model))
     assert np.array_equal(restored.predict(X), model.predict(X))

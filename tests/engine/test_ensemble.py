@@ -15,10 +15,12 @@ from hypothesis.extra import numpy as arrays
 
 import archwright as aw
 from archwright.engine import ensemble as subject
-from archwright.engine.ensemble import greedy
+from archwright.engine.greedy import greedy
 from archwright.engine.ranking import KEPT
 from archwright.engine.settings import Settings
 from archwright.errors import BudgetError
+from archwright.evaluators.latency import operations
+from archwright.graph.latency import entry
 from archwright.problem.final import Ensemble, FinalRecord
 from archwright.space import OUTPUTS, chain, choice, op
 
@@ -169,6 +171,15 @@ def test_an_ensemble_keeps_the_constraints(tmp_path):
     assert any("No ensemble" in warning for warning in tight.final.warnings)
 
 
+def test_the_latency_of_an_ensemble_is_the_sum_of_its_members(tmp_path, result):
+    calls = operations(SPACE, result.problem.signature)
+    table = {entry(call): 1.0 for call in calls}
+    bounded = go(tmp_path, latency=table, constraints=["latency_ms<=6"])
+    assert len(result.final.ensemble.trials) > 2, "three operations each"
+    assert len(bounded.final.ensemble.trials) == 2
+    assert bounded.best.metrics["latency_ms"] == 6.0
+
+
 def test_a_crash_before_the_record_is_survived(tmp_path, monkeypatch, result):
     def crash(*_: object) -> None:
         raise KeyboardInterrupt
@@ -186,17 +197,44 @@ def test_a_crash_before_the_record_is_survived(tmp_path, monkeypatch, result):
 
 
 def test_a_network_that_was_trained_much_further_is_not_replaced(tmp_path, monkeypatch):
-    monkeypatch.setattr(subject, "prospect", lambda missing, trained, epochs: 0.0)
+    monkeypatch.setattr(subject, "expected_error", lambda missing, trained, epochs: 0.0)
     found = go(tmp_path).final
     assert found.ensemble is None
     assert any("expected to be better alone" in warning for warning in found.warnings)
 
 
+def test_rows_kept_back_from_the_final_training_decide(tmp_path, result):
+    task, artifacts = result.task(), result.store.artifacts(result.name)
+    best = result.best
+    picked = subject.Selection(
+        result.problem,
+        True,
+        tuple(member.trial for member in best.members),
+        best.ensemble.weights,
+        tuple(result.checkpoint(member.trial) for member in best.members),
+        result.final.valid,
+        best.ensemble.valid,
+        len(best.members),
+    )
+    (again,) = (trial for trial in result.trials if trial.proposal.why["by"] == "final")
+    assert picked._on_kept_rows(task, artifacts, best.weights(), again) is None
+    why = again.proposal.why | {"keep": 0.5}
+    proposal = msgspec.structs.replace(again.proposal, why=why)
+    again = msgspec.structs.replace(again, proposal=proposal)
+    found = picked._on_kept_rows(task, artifacts, best.weights(), again)
+    assert found.metric == "accuracy"
+    worse = msgspec.structs.replace(found, difference=-0.1, low=-0.2, high=0.0)
+    better = msgspec.structs.replace(found, difference=0.1, low=0.0, high=0.2)
+    said = [picked._refusal(best.trial, None, again, one) for one in (worse, better)]
+    assert "rows kept back" in said[0]
+    assert said[1] is None
+
+
 def test_numbers_are_averaged_as_they_are(tmp_path, monkeypatch):
-    monkeypatch.setattr(subject, "prospect", lambda missing, trained, epochs: missing)
+    monkeypatch.setattr(subject, "expected_error", lambda missing, trained, epochs: missing)
     result = aw.search(
-        "diabetes", budget="6 trials, 24 epochs", workers=1, ensemble=4, strategy="random",
-        store=tmp_path, progress="none",
+        "diabetes", space=SPACE, budget="8 trials, 60 epochs", workers=1, ensemble=4,
+        strategy="random", store=tmp_path, progress="none",
     )  # fmt: skip
     assert result.final.ensemble is not None, result.final.warnings
     assert not result.final.ensemble.logits

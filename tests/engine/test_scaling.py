@@ -35,7 +35,7 @@ def test_a_run_goes_on_and_is_exported_with_the_scaling_it_began_with(
     with monkeypatch.context() as patched:
         patched.setattr(setup, "load", partial(setup.load, scaling=scaling))
         aw.search(
-            table, "price", space=SPACE, strategy="random", baseline=0, budget="1 trial", fidelity=aw.Fidelity(1),
+            str(table), target="price", space=SPACE, strategy="random", baseline=0, budget="1 trial", fidelity=aw.Fidelity(1),
             workers=1, **given,
         )  # fmt: skip
     result = aw.resume(budget="2 trials", **given)

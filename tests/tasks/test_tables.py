@@ -201,9 +201,15 @@ def test_parquet_without_its_library_names_the_extra(tmp_path, frame, monkeypatc
         (lambda frame: frame[["price"]].assign(a=1), "no usable column"),
         (lambda frame: frame.assign(price=pd.Timestamp("2020-01-01")), "dates as targets"),
         (lambda frame: frame.set_axis(["a", "a", "b", "price"], axis=1), "same name"),
-        (lambda frame: frame.assign(big=np.where(frame.index % 2, 1e300, -1e300)), "too large for float32"),
     ],
 )
 def test_tables_that_cannot_be_learnt_from_are_refused(frame, change, words):
     with pytest.raises(DataError, match=words):
         load_task(change(frame), "price")
+
+
+def test_numbers_too_large_are_refused_unless_they_are_clipped(frame):
+    huge = frame.assign(big=np.where(frame.index % 2, 1e300, -1e300))
+    assert np.abs(load_task(huge, "price").train.x).max() <= 3
+    with pytest.raises(DataError, match="too large for float32"):
+        load_task(huge, "price", scaling="standard")

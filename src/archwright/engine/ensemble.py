@@ -1,8 +1,7 @@
-"""Ensembles: greedy selection with replacement over the trials that kept their weights.
+"""Ensembles of the trials that kept their weights, as the answer of a search.
 
-Caruana, Niculescu-Mizil, Crew and Ksikes 2004, "Ensemble selection from libraries of models". The
-members have the weights that the search left, because those of the final training have seen the
-validation rows, which decide here.
+The members have the weights that the search left, because those of the final training have seen
+the validation rows, which decide here.
 """
 
 from __future__ import annotations
@@ -10,20 +9,21 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
 
+from archwright.engine.greedy import greedy
 from archwright.engine.ranking import KEPT
+from archwright.engine.safeguard import harmful
 from archwright.errors import BudgetError
 from archwright.explain import fidelity, ranking
 from archwright.graph.ensemble import ensemble, ensemble_state
 from archwright.problem import Architecture, Objective, Problem, Trial
-from archwright.problem.final import Ensemble, FinalRecord, Interval, show
+from archwright.problem.final import Comparison, Ensemble, FinalRecord, Interval, show
 from archwright.problem.problem import LATENCY
 from archwright.strategies.extrapolation import error, expected_error, scored
 
@@ -40,9 +40,6 @@ SHARE = 0.1
 """Share of the time left that the selection may take; it stops with what it has then."""
 LEAST_SECONDS = 1.0
 """Seconds that it may take in any case."""
-
-Score = Callable[["NDArray[np.float32]"], float]
-"""Averaged predictions for the validation rows to a score, more being better."""
 
 
 def check_size(
@@ -76,50 +73,6 @@ def check_size(
             f"Got ensemble={size} with the first objective {objectives[0].metric!r}; expected one "
             f"that averaging can improve: {', '.join(task.metrics)}."
         )
-
-
-def greedy(
-    predictions: Mapping[int, NDArray[np.float32]],
-    score: Score,
-    size: int,
-    allowed: Callable[[frozenset[int]], bool] = lambda members: True,
-    late: Callable[[], bool] = lambda: False,
-) -> dict[int, int]:
-    """Select members greedily, with replacement, and return how often each was taken.
-
-    Begins with the best network and adds the one that helps most, until there are ``size``. The
-    best of the ensembles on the way is returned, the smaller one of equals. The result does not
-    depend on the order of the candidates, and no candidate alone scores better.
-
-    >>> rows = {3: np.array([1.0, 0.0], np.float32), 5: np.array([0.0, 1.0], np.float32)}
-    >>> greedy(rows, lambda mean: -float(np.abs(mean - 0.5).sum()), size=4)
-    {3: 1, 5: 1}
-
-    Args:
-        predictions: For each candidate, by number, what is averaged.
-        score: Of averaged predictions; minus infinity for those that cannot be the answer.
-        size: Most members, repetitions counted.
-        allowed: Whether these candidates may be members of one ensemble.
-        late: Whether to end with what there is.
-    """
-    alone = {number: score(predictions[number]) for number in sorted(predictions)}
-    first = max(alone, key=lambda number: (alone[number], -number))
-    counts = Counter([first])
-    total = predictions[first]
-    best, chosen = alone[first], dict(counts)
-    while counts.total() < size and not late():
-        count = np.float32(counts.total() + 1)
-        added = {
-            number: score((total + row) / count)
-            for number, row in predictions.items()
-            if number in counts or allowed(frozenset({*counts, number}))
-        }
-        taken = max(added, key=lambda one: (added[one], one in counts, alone[one], -one))
-        counts[taken] += 1
-        total = total + predictions[taken]
-        if added[taken] > best:
-            best, chosen = added[taken], dict(counts)
-    return chosen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,13 +131,18 @@ class Selection:
         """
         from archwright.evaluators import as_checkpoint, weights_of
 
-        refusal = self._refusal(record, loop, again)
+        begun = time.monotonic()
+        refusal = self._nothing_found()
+        state: dict[str, Tensor] = {}
+        if refusal is None:
+            graphs = [_graph(self.problem, trial.proposal.architecture) for trial in self.trials]
+            states = [weights_of(artifacts.get(digest)) for digest in self.digests]
+            state = ensemble_state(self.graph, graphs, states)
+            if again is not None and again.final is not None:
+                on_kept = self._on_kept_rows(task, artifacts, state, again)
+                refusal = self._refusal(loop.trials[record.trial], loop, again, on_kept)
         if refusal is not None:
             return msgspec.structs.replace(record, warnings=(*record.warnings, refusal))
-        begun = time.monotonic()
-        graphs = [_graph(self.problem, trial.proposal.architecture) for trial in self.trials]
-        states = [weights_of(artifacts.get(digest)) for digest in self.digests]
-        state = ensemble_state(self.graph, graphs, states)
         test: dict[str, Interval] = {}
         made = self._made
         if outputs is not None:
@@ -223,9 +181,9 @@ class Selection:
         made = msgspec.structs.replace(self._made, test=record.test, comparison=against)
         return intervals(task.kind, truth, found, seed=seed), made
 
-    def _refusal(self, record: FinalRecord, loop: Loop, again: Trial | None) -> str | None:
-        """Why the single network is the better answer; ``None`` if it is not."""
-        problem, metric = self.problem, self.problem.objectives[0].metric
+    def _nothing_found(self) -> str | None:
+        """Why there is no ensemble; ``None`` if there is one."""
+        metric = self.problem.objectives[0].metric
         if self.candidates < 2:
             return (
                 "No ensemble was made: it takes two trials that kept their weights, and there was "
@@ -237,24 +195,55 @@ class Selection:
                 f"better on the validation rows than the best of them alone ({metric} "
                 f"{show(metric, self.single[metric])})."
             )
-        winner = loop.trials[record.trial]
-        if again is None or again.final is None:
+        return None
+
+    def _on_kept_rows(
+        self,
+        task: Task,
+        artifacts: Artifacts,
+        state: Mapping[str, Tensor],
+        again: Trial,
+    ) -> Comparison | None:
+        """The ensemble against a final training on the rows that this was not trained on."""
+        from archwright.evaluators import weights_of
+        from archwright.evaluators.train import kept_back
+        from archwright.tasks.intervals import compare
+
+        problem = self.problem
+        rows = kept_back(task, again.proposal.why.get("keep", 0.0), problem.seed)
+        digest = _checkpoint(again)
+        if rows is None or digest is None:
             return None
-        before = fidelity(winner, problem).cost
-        after = again.final.epoch * fidelity(again, problem).share * loop.ending.growth
+        x, graph = task.valid.x[rows], _graph(problem, again.proposal.architecture)
+        together = _outputs(self.graph, state, x, problem)
+        alone = _outputs(graph, weights_of(artifacts.get(digest)), x, problem)
+        metric, scale = problem.objectives[0].metric, task.target_std
+        truth, seed = task.valid.y[rows], problem.seed
+        return compare(task.kind, metric, truth, together, alone, scale=scale, seed=seed)
+
+    def _refusal(
+        self,
+        winner: Trial,
+        loop: Loop,
+        again: Trial,
+        on_kept: Comparison | None,
+    ) -> str | None:
+        """Why the network that was trained again is the better answer; ``None`` if it is not."""
+        problem, metric = self.problem, self.problem.objectives[0].metric
+        said = f"The {self._made} scored {metric} {show(metric, self.valid[metric])} on the "
+        said += f"validation rows, but trial {winner.id}, which was trained again for the answer, "
+        if on_kept is not None:
+            kept = f"is as good alone on rows kept back from that ({on_kept.numbers})."
+            return None if harmful(on_kept) else said + kept
+        before, epochs = fidelity(winner, problem).cost, again.final.epoch if again.final else 0
+        after = epochs * fidelity(again, problem).share * loop.ending.growth
         alone = error(winner, problem)
         together = error(scored(problem, winner, self.valid[metric]), problem)
         if alone is None or together is None:
             better = after <= before * loop.ending.growth
         else:
             better = together < expected_error(alone, before, after)
-        if better:
-            return None
-        return (
-            f"The {self._made} scored {metric} {show(metric, self.valid[metric])} on the "
-            f"validation rows, but trial {winner.id} was trained again for the answer, on "
-            "validation rows too, and is expected to be better alone."
-        )
+        return None if better else said + "is expected to be better alone."
 
 
 def select(loop: Loop, task: Task, artifacts: Artifacts, size: int) -> Selection:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from archwright.engine.settings import Settings
 from archwright.errors import BudgetError, closest
-from archwright.explain import fidelity
+from archwright.explain import fidelity, show_fidelity
 from archwright.problem import FINAL, Trial, purpose
 from archwright.problem.final import show
 from archwright.strategies.opening import START
@@ -276,8 +276,8 @@ def describe(trial: Trial, settings: Settings) -> str:
     shown = show(metric, value) if value is not None else "-"
     params = trial.value("params")
     size = f", {int(params):,} parameters" if params is not None else ""
-    count = (trial.proposal.fidelity or settings.fidelity).epochs
-    epochs = f", {count} epoch{'s' * (count > 1)}" if settings.evaluator in ("train", "inherit") else ""
+    trained = show_fidelity(trial.proposal.fidelity or settings.fidelity)
+    epochs = f", {trained}" if settings.evaluator in ("train", "inherit") else ""
     return f"{metric} {shown}{size}{epochs} (trial {trial.id}, {reason(trial)})"
 
 
@@ -288,6 +288,8 @@ def reason(trial: Trial) -> str:
         return f"final training of trial {why.get('of')}"
     edit = why.get("edit")
     by = str(why.get("by", "?"))
+    if by == "reference":
+        return f"reference {why.get('reference')}"
     if by == START:
         return f"start {why.get(START)}"
     if isinstance(edit, dict) and edit:

@@ -143,12 +143,13 @@ def default_recipe(task: TaskLike, rows: int, epochs: int) -> Recipe:
         rows: Training rows at full share.
         epochs: Epochs at full fidelity.
     """
-    batch = min(128, max(16, 2 ** round(math.log2(max(rows, 1) / 24))))
+    batch = max(16, 2 ** round(math.log2(max(rows, 1) / 24)))
     if task.modality == "tabular":
-        rate, smoothing = (2e-3, 0.05) if task.kind == "classification" else (1e-3, 0.0)
-        return Recipe(
-            "adamw", lr=rate, weight_decay=0.1, batch_size=min(batch, 64), label_smoothing=smoothing, average=0.5
-        )
+        batch = min(batch, 256)
+        smoothing = 0.05 if task.kind == "classification" else 0.0
+        rate = 3e-4 * math.sqrt(batch)
+        return Recipe("adamw", lr=rate, weight_decay=0.1, batch_size=batch, label_smoothing=smoothing, average=0.5)
+    batch = min(batch, 128)
     if task.modality == "text":
         return Recipe("adamw", lr=1e-2, weight_decay=0.01, batch_size=min(batch, 64), average=0.5, clip=1.0)
     side = min(task.shape[1:])

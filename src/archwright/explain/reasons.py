@@ -14,6 +14,7 @@ _OPERATORS = {
     "grid": "next in order",
     "copy": "a copy of a good network",
     "density": "drawn near the good networks, away from the bad",
+    "reference": "known to be good",
     "promotion": "among the best of its rung, so trained further",
     "final": "trained for the answer, on training and validation data",
 }

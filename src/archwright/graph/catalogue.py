@@ -78,7 +78,7 @@ _register(
 _register(
     "conv_pool_bn",
     _IMAGE + "ConvPoolBN",
-    "Convolution, max pooling, batch norm, activation; at first the identity on the first channels.",
+    "Convolution, max pooling, batch norm, activation; begins as the identity.",
     {"width": REQUIRED, "kernel": 3, "pool": 1, "activation": "gelu"},
     kind="conv",
     receives="shape",
@@ -293,14 +293,6 @@ _register(
     {"width": REQUIRED, "activation": "relu", "norm": "none", "dropout": 0.0},
     kind="linear",
     elastic=("width", "activation", "dropout"),
-)
-_register(
-    "residual_block",
-    _VECTOR + "ResidualBlock",
-    "Norm, linear layer, activation, dropout, linear layer, residual (ResNet for tables).",
-    {"ratio": 2, "activation": "relu", "norm": "batch", "dropout": 0.0},
-    kind="linear",
-    elastic=("ratio", "activation", "dropout"),
 )
 
 _register(

@@ -10,6 +10,16 @@ _TABULAR: Final = "archwright.graph.blocks.tabular:"
 
 register_op(
     OpSpec(
+        "residual_block",
+        "archwright.graph.blocks.vector:ResidualBlock",
+        {"ratio": 2, "activation": "relu", "norm": "batch", "dropout": 0.0},
+        doc="Norm, linear layer, activation, dropout, linear layer, residual (ResNet for tables).",
+        kind="linear",
+        elastic=("ratio", "activation", "dropout"),
+    )
+)
+register_op(
+    OpSpec(
         "entry_scale",
         _TABULAR + "EntryScale",
         doc="A learned factor for each entry of a vector (RealMLP).",

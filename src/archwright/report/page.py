@@ -11,12 +11,15 @@ import msgspec
 from archwright.explain import (
     audit,
     baseline_share,
+    controls,
     importance,
     metric_value,
     ranking,
+    show_controls,
     show_fidelity,
     training,
     trains,
+    weighed,
     why,
 )
 from archwright.export import Checks
@@ -114,11 +117,17 @@ def _hero(
     metric = problem.objectives[0].metric
     if final is not None and final.metric in final.test:
         test = final.test[final.metric]
-        tone, verdict = "", "No random network was tested beside it, so nothing is claimed about the search itself."
+        beside = show_controls(controls(trials, problem, trials[final.trial]))
+        verdict = (
+            sections.sentence(beside)
+            if beside
+            else "Nothing was trained beside it, so nothing is claimed about the search itself."
+        )
+        tone = ""
         if final.comparison is not None:
             tone = {"better": "good", "worse": "bad", "tie": ""}[final.comparison.verdict]
             verdict = sections.sentence(final.comparison.text("The search", "random"))
-        note = ""
+        note = " ".join(weighed(trials, problem))
         if final.baseline_trial == final.trial:
             note = "The chosen network comes from the random baseline."
         if final.against_single is not None:

@@ -33,7 +33,7 @@ class Symbol:
         """Another output, ``OUTPUTS[1]``, or another least map, ``DOWN[3]``."""
         least = {"outputs": 0, "down": 1}.get(self.kind)
         if least is None or index < least:
-            raise SpaceError(f"Got {self!r}[{index}]; expected OUTPUTS[0], OUTPUTS[1], ... or DOWN[1], DOWN[2], ...")
+            raise SpaceError(f"Got {self!r}[{index}]; expected OUTPUTS[0], ... or DOWN[1], ...")
         return Symbol(self.kind, index)
 
     def __repr__(self) -> str:
@@ -49,7 +49,9 @@ WIDTH = Symbol("width")
 STRIDE = Symbol("stride")
 """The stride of the enclosing `dag` on edges that read the inputs of the dag, 1 on all others."""
 DOWN = Symbol("down")
-"""Stride 2 if half of the map, rounded down, is at least 4 high and wide, else 1; ``DOWN[3]``: 3."""
+"""Stride 2 if half of the map, rounded down, is at least 4 high and wide, else 1.
+
+``DOWN[3]`` asks for at least 3."""
 
 
 @dataclass(frozen=True)

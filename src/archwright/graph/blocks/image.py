@@ -46,10 +46,11 @@ class ConvBNReLU(nn.Module):
 
 
 class ConvPoolBN(nn.Module):
-    """Convolution, max pooling of whole windows, batch norm, activation (Jordan 2024, arXiv 2404.00498).
+    """Convolution, max pooling of whole windows, batch norm, activation.
 
-    The convolution begins as the identity on the first channels. The map becomes
-    (width, H // pool, W // pool); a side that is shorter than the window is one window.
+    After Jordan 2024 (arXiv 2404.00498). The convolution begins as the identity on the first
+    channels. The map becomes (width, H // pool, W // pool); a side that is shorter than the window
+    is one window.
     """
 
     def __init__(

@@ -23,17 +23,22 @@ def cosines(count: int) -> np.ndarray:
 
 
 class Whitening(nn.Module):
-    """A fixed convolution whose outputs are uncorrelated, and their negatives (Jordan 2024, arXiv 2404.00498).
+    """A fixed convolution whose outputs are uncorrelated, and their negatives.
 
-    The filters are the principal components of patches of the training rows, each divided by its
-    standard deviation; until :meth:`calibrate` sees such rows, cosines. Only the bias is trained. The
-    map is not padded: (N, C, H, W) becomes (N, 2 * C * patch**2, H - patch + 1, W - patch + 1). A
-    side shorter than a patch is one patch.
+    After Jordan 2024 (arXiv 2404.00498). The filters are the principal components of patches of the
+    training rows, each divided by its standard deviation. They are cosines until :meth:`calibrate`
+    sees such rows. Only the bias is trained. The map is not padded: (N, C, H, W) becomes
+    (N, 2 * C * patch**2, H - patch + 1, W - patch + 1). A side shorter than a patch is one patch.
     """
 
     weight: Tensor
 
-    def __init__(self, in_shape: tuple[int, int, int], patch: int = 2, activation: str = "gelu") -> None:
+    def __init__(
+        self,
+        in_shape: tuple[int, int, int],
+        patch: int = 2,
+        activation: str = "gelu",
+    ) -> None:
         super().__init__()
         channels, rows, columns = in_shape[0], min(patch, in_shape[1]), min(patch, in_shape[2])
         basis = np.kron(cosines(channels), np.kron(cosines(rows), cosines(columns)))

@@ -135,17 +135,25 @@ class PiecewiseEmbedding(ColumnEmbedding):
         return []
 
     def calibrate(self, x: Tensor) -> None:
-        """Sets the bins of each number to quantiles of these rows; bins that a number does not need stay empty."""
+        """Sets the bins of each number by these rows; bins that it does not need stay empty."""
         if not self.numbers:
             return
-        bins = self.left.shape[1]
         for place, values in enumerate(entries(x, self.numbers).unbind(1)):
-            edges = torch.quantile(values, torch.linspace(0, 1, bins + 1)).unique()  # type: ignore[no-untyped-call]
+            edges = bin_edges(values, self.left.shape[1])
             used = len(edges) - 1
             self.left[place] = edges[-1]
             self.size[place] = 1.0
             self.left[place, :used] = edges[:-1]
             self.size[place, :used] = edges.diff()
+
+
+def bin_edges(values: Tensor, bins: int) -> Tensor:
+    """Edges of at most this many bins: quantiles of the values, and if some of these are equal, of the distinct others."""
+    edges = torch.quantile(values, torch.linspace(0, 1, bins + 1)).unique()  # type: ignore[no-untyped-call]
+    others = values[~torch.isin(values, edges)].unique()  # type: ignore[no-untyped-call]
+    free = min(bins + 1 - len(edges), len(others))
+    chosen = others[torch.linspace(0, len(others) - 1, free + 2).long()[1:-1]] if free else others[:0]
+    return torch.cat((edges, chosen)).unique()  # type: ignore[no-untyped-call]
 
 
 class ColumnTokens(nn.Module):

@@ -49,7 +49,7 @@ class _Reference(NamedTuple):
 
 
 def cnn(depth: int = 4, widths: Sequence[Sequence[int]] = _WIDTHS) -> Space:
-    """Convolutional networks in stages, for images from 8x8 up: stems, kinds, widths, depths, heads.
+    """Convolutional networks in stages, for images from 8x8 up: stems, blocks, widths, heads.
 
     A stage begins with a layer that sets the width and halves the map, unless it would fall below
     3x3, and goes on with blocks of one kind: plain or residual convolutions, separable ones,
@@ -60,19 +60,18 @@ def cnn(depth: int = 4, widths: Sequence[Sequence[int]] = _WIDTHS) -> Space:
         depth: Largest number of layers and blocks in a stage.
         widths: For each stage the widths to choose from; stages after the second may be left out.
     """
-    activation = shared("activation", choice("gelu", "relu", "silu", "hardswish", weights=(5, 2, 2, 1)))
+    kinds = choice("gelu", "relu", "silu", "hardswish", weights=(5, 2, 2, 1))
+    activation = shared("activation", kinds)
     stages = [_stage(index, options, depth, activation) for index, options in enumerate(widths)]
-    later: list[Expression] = []
-    for index in range(len(stages) - 1, 1, -1):
-        used = chain(stages[index], *later, name="yes")
-        weights = (3, 1) if index == 2 else (1, 3)
-        both = choice(used, op("identity", name="no"), weights=weights)
-        later = [shared(f"stage{index}.used", both)]
+    extra = (
+        choice(stage, op("identity", name="none"), weights=weights, name=f"extra{number}")
+        for number, (stage, weights) in enumerate(zip(stages[2:], [(4, 1), *[(1, 4)] * len(stages)]))
+    )
     body = chain(
         _resolution(),
         _stem(widths[0], activation),
         *stages[:2],
-        *later,
+        *extra,
         choice(
             op("global_max_pool", name="max"),
             op("global_avg_pool", name="mean"),
@@ -86,8 +85,8 @@ def cnn(depth: int = 4, widths: Sequence[Sequence[int]] = _WIDTHS) -> Space:
             name="classifier",
         ),
     )
-    known = {name: _choices(made, widths) for name, made in _references().items() if _fits(made, depth, widths)}
-    return Space(body, "cnn", known)
+    fitting = {name: made for name, made in _references().items() if _fits(made, depth, widths)}
+    return Space(body, "cnn", {name: _choices(made, len(widths)) for name, made in fitting.items()})
 
 
 def _resolution() -> Expression:
@@ -96,7 +95,7 @@ def _resolution() -> Expression:
         repeat(op("avg_pool", kernel=DOWN[least], stride=DOWN[least]), 3, name=f"below{2 * least}")
         for least in (48, 24)
     )
-    return choice(op("identity", name="full"), *lower, weights=(1, 3, 2), name="resolution")
+    return choice(op("identity", name="full"), *lower, weights=(1, 5, 3), name="resolution")
 
 
 def _stem(widths: Sequence[int], activation: Expression) -> Expression:
@@ -182,7 +181,7 @@ def _stage(index: int, widths: Sequence[int], depth: int, activation: Expression
 
 def _around(usual: int, widths: Sequence[int]) -> Choice:
     """A choice of widths of which draws favour those near the usual one, on a logarithmic scale."""
-    weights = [round(1 / (1 + math.log2(width / usual) ** 2), 2) for width in widths]
+    weights = [round((1 + math.log2(width / usual) ** 2) ** -1.5, 3) for width in widths]
     return choice(*widths, weights=weights)
 
 
@@ -242,13 +241,13 @@ def _fits(made: _Reference, depth: int, widths: Sequence[Sequence[int]]) -> bool
     )
 
 
-def _choices(made: _Reference, widths: Sequence[Sequence[int]]) -> dict[str, str]:
-    """The choices that make the network, for :class:`Space`."""
+def _choices(made: _Reference, stages: int) -> dict[str, str]:
+    """The choices that make the network in a space of so many stages."""
     choices = {"resolution": "below96", **made.common}
-    for index in range(len(widths)):
+    for index in range(stages):
         name = f"stage{index}"
         if index >= 2:
-            choices[f"{name}.used"] = "yes" if index < len(made.widths) else "no"
+            choices[f"extra{index - 2}"] = name if index < len(made.widths) else "none"
         if index < len(made.widths):
             choices |= {f"{name}.{key}": option for key, option in made.blocks.items()}
             choices[f"{name}.entry"] = made.entries[index]

@@ -43,7 +43,12 @@ def mlp(
         stem, op("members", members=members), body, op("member_head", width=OUTPUTS, name="head"), name="ensemble"
     )
     network = choice(ensemble, single, _transformer(depth), name="network", weights=(3, 3, 1))
-    return Space(network, "mlp", _references(depth, widths, dropouts))
+    known = {info.address for info in Space(network).choices()}
+    references = {
+        name: {address: option for address, option in made.items() if address in known}
+        for name, made in _references(depth, widths, dropouts).items()
+    }
+    return Space(network, "mlp", references)
 
 
 def _body(depth: int, widths: Sequence[int], dropouts: Sequence[float]) -> Expression:
@@ -101,10 +106,11 @@ def _references(depth: int, widths: Sequence[int], dropouts: Sequence[float]) ->
     periodic = {"stem.numbers": "periodic", "stem.numbers.periodic.sigma": "1.0", "stem.scale": "learned"}
     blocks = {"body": "residual", "body.residual.blocks.depth": str(min(depth, 2)), "ratio": "2", "norm": "batch"}
     return {
+        "mlp-piecewise": settings(3, 256, 0.1, network="single", **piecewise),
         "tabm": settings(2, 128, 0.1, network="ensemble", **piecewise),
         "realmlp": settings(3, 256, 0.1, network="single", **{**periodic, "activation": "silu"}),
         "resnet": settings(2, 128, 0.1, network="single", **{"stem.numbers": "plain", **blocks}),
-        "plain": settings(3, 256, 0.1, network="single", **{"stem.numbers": "plain"}),
+        "mlp": settings(3, 256, 0.1, network="single", **{"stem.numbers": "plain"}),
         "ft-transformer": {
             "network": "transformer",
             "network.transformer.tokens.width": "32",
