@@ -41,6 +41,8 @@ START_SECONDS = 5.0
 """Seconds that starting the workers is expected to take."""
 REFERENCES = 6
 """References that a search begins with, at most."""
+OVERHEAD = 3.0
+"""Seconds that a trial is expected to take beyond its training, before one has shown it."""
 DRAWN = 15
 """Random networks whose median size decides which references are tried."""
 SEEN = 500_000
@@ -129,7 +131,8 @@ def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | N
     seconds = problem.budget.seconds - spent - (START_SECONDS if problem.workers > 1 else 0.0)
     seconds -= ending.margin(problem.budget.seconds, pace.tested(problem.workers))
     planned = default_recipe(task, len(task.train), EPOCHS[1])
-    epochs = planned.epochs_in_time(min(task.shape[1:], default=0)) * max(0.0, seconds) / ending.epoch(pace)
+    side = min(task.shape[1:], default=0)
+    epochs = planned.epochs_in_time(side) * max(0.0, seconds) / ending.epoch(pace)
 
     def distance(architecture: Architecture) -> float:
         seen = epochs * len(task.train) * flops[found[0]] / flops[architecture]
@@ -141,7 +144,9 @@ def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | N
         return None
     most = min(EPOCHS[1], max(1, round(epochs)))
     rows = min(len(task.valid), ending.measured)
-    return Terms(names[start], flops[start], most, round(seconds * most / max(epochs, most), 3), rows)
+    seconds *= most / max(epochs, most)
+    trial = pace.epoch * flops[start] / flops[found[0]] * planned.side(0.0, side) ** 2 / max(side, 1) ** 2
+    return Terms(names[start], flops[start], most, round(seconds, 3), round(trial, 3), OVERHEAD, rows)
 
 
 def openers(problem: Problem, most: int) -> tuple[Start, ...]:

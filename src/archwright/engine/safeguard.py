@@ -29,10 +29,9 @@ LENGTHS = ((0.1, math.inf), (0.02, 4.0), (-math.inf, 1.0))
 
 def goes_on(problem: Problem, trial: Trial) -> str | None:
     """Return the weights that the answer's training goes on from, if the trial was the first part of it."""
-    if "race" not in problem.settings or trial.final is None:
+    if "race" not in problem.settings or trial.final is None or "probe" not in trial.proposal.why:
         return None
-    unfinished = fidelity(trial, problem).cost < problem.fidelity.cost
-    return trial.final.artifacts.get("checkpoint") if unfinished else None
+    return trial.final.artifacts.get("checkpoint")
 
 
 def kept_share(problem: Problem, trial: Trial, valid: int) -> float:
