@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from archwright.errors import EvaluationError
 from archwright.evaluators import Recipe, default_recipe
-from archwright.evaluators.recipe import AUGMENT_FROM, AUGMENT_GREY_FROM
+from archwright.evaluators.recipe import AUGMENT_FROM, AUGMENT_TINY_FROM, SMALL_FROM
 
 
 @settings(deadline=None, max_examples=50)
@@ -38,6 +38,8 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero(schedule, warmup, progress
         {"average": -1.0},
         {"clip": 0.0},
         {"warmup": 1.0},
+        {"small": ((0.5, 0.0),)},
+        {"small": ((1.5, 0.5),)},
     ],
 )
 def test_a_value_out_of_range_is_named(change):
@@ -52,11 +54,34 @@ def test_defaults_follow_the_task_and_the_length_of_the_training(digits):
     assert short.batch_size < default_recipe(digits, 50_000, 5).batch_size == 128
 
 
-@pytest.mark.parametrize(("channels", "least"), [(1, AUGMENT_GREY_FROM), (3, AUGMENT_FROM)])
-def test_long_trainings_augment_photos_earlier_than_grey_images(channels, least):
-    images = SimpleNamespace(kind="classification", modality="image", shape=(channels, 32, 32), augment=("flip",))
-    assert not default_recipe(images, 1000, least - 1).flip
-    assert default_recipe(images, 1000, least).flip
+def pictures(side):
+    return SimpleNamespace(kind="classification", modality="image", shape=(3, side, side), augment=("flip",))
+
+
+@pytest.mark.parametrize(("side", "least"), [(8, AUGMENT_TINY_FROM), (32, AUGMENT_FROM)])
+def test_long_trainings_augment_large_pictures_earlier_than_tiny_ones(side, least):
+    assert not default_recipe(pictures(side), 1000, least - 1).flip
+    assert default_recipe(pictures(side), 1000, least).flip
+
+
+def test_only_pictures_that_can_be_shrunk_begin_smaller():
+    assert default_recipe(pictures(SMALL_FROM), 1000, 10).small
+    assert not default_recipe(pictures(SMALL_FROM - 1), 1000, 10).small
+
+
+places = st.lists(st.tuples(st.floats(0.01, 1.0), st.floats(0.05, 1.0)), max_size=4).map(
+    lambda pairs: tuple(sorted(pairs))
+)
+
+
+@given(places, st.integers(1, 64))
+def test_epochs_in_time_are_the_mean_of_what_smaller_pictures_save(small, side):
+    recipe = Recipe(small=small).checked()
+    steps = [(number + 0.5) / 4000 for number in range(4000)]
+    mean = sum((side / recipe.side(place, side)) ** 2 for place in steps) / len(steps)
+    assert recipe.epochs_in_time(side) == pytest.approx(mean, rel=0.02)
+    assert recipe.epochs_in_time(side) >= 1.0
+    assert recipe.side(1.0, side) == side
 
 
 def test_texts_are_trained_on_their_likelihood_with_clipped_gradients():

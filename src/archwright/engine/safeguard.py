@@ -29,7 +29,7 @@ LENGTHS = ((0.1, math.inf), (0.02, 4.0), (-math.inf, 1.0))
 
 def goes_on(problem: Problem, trial: Trial) -> str | None:
     """Return the weights that the answer's training goes on from, if the trial was the first part of it."""
-    if "race" not in problem.settings or trial.final is None or "probe" not in trial.proposal.why:
+    if "race" not in problem.settings or trial.final is None or not trial.proposal.why.get("probe"):
         return None
     return trial.final.artifacts.get("checkpoint")
 
@@ -65,7 +65,7 @@ def supported_epochs(trial: Trial, problem: Problem, most: int) -> int:
         return most
     power = math.log(max(earlier[-1], 1e-12) / max(fell, 1e-12)) / math.log(1.5)
     stretch = next(factor for least, factor in LENGTHS if power >= least)
-    return int(max(1, min(most, math.ceil(own * stretch))))
+    return max(1, math.ceil(min(most, own * stretch)))
 
 
 def loss_curve(trial: Trial) -> list[tuple[int, float]] | None:
@@ -99,7 +99,8 @@ def harm(problem: Problem, task: Task, again: Trial, trial: Trial, artifacts: Ar
     digests = [one.final.artifacts.get("checkpoint", "") if one.final else "" for one in (trial, again)]
     if rows is None or not all(digest in artifacts for digest in digests):
         return None
-    x, outputs = task.valid.x[rows], list[NDArray[np.float32]]()
+    x = task.valid.x[rows]
+    outputs: list[NDArray[np.float32]] = []
     for digest in digests:
         module = build(problem.graph(trial.proposal.architecture), seed=0)  # type: ignore[arg-type]
         module.load_state_dict(weights_of(artifacts.get(digest)))

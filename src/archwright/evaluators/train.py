@@ -125,7 +125,7 @@ class Train:
                 epochs=fidelity.epochs if seconds is None else proposal.why.get("most", fidelity.epochs),
                 valid=torch.from_numpy(measured.x),
                 last=torch.from_numpy(last.x),
-                target=Fraction(1) if "whole" in proposal.why else place(fidelity, problem.fidelity),
+                target=Fraction(1) if proposal.why.get("whole") else place(fidelity, problem.fidelity),
                 deadline=None if seconds is None else started + float(seconds),
             )
             for epoch in epochs:

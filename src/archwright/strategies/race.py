@@ -97,6 +97,7 @@ class Candidate(msgspec.Struct, frozen=True):
         error: Its error on validation rows after these; ``None`` before the first result, or if it failed.
         pace: Seconds of an epoch of training.
         overhead: Seconds that its latest trial took beyond its training.
+        probe: Whether its trial was the beginning of the answer's training.
         running: Whether its latest trial runs.
     """
 
@@ -108,6 +109,7 @@ class Candidate(msgspec.Struct, frozen=True):
     error: float | None = None
     pace: float = 0.0
     overhead: float = 0.0
+    probe: bool = False
     running: bool = True
 
 
@@ -168,12 +170,15 @@ def _started(state: RaceState, place: int, trial: Trial) -> Candidate:
     if place < len(state.candidates):
         return msgspec.structs.replace(state.candidates[place], trial=trial.id, level=level, running=True)
     parents = (index for index, known in enumerate(state.candidates) if known.trial == trial.proposal.parent)
-    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), level)
+    probe = bool(trial.proposal.why.get("probe"))
+    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), level, probe=probe)
 
 
 def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
     found, fidelity = error(trial, problem), trial.proposal.fidelity or problem.fidelity
     ended = msgspec.structs.replace(known, running=False)
+    if trial.status == "stopped" and trial.proposal.parent is not None and known.error is not None:
+        return msgspec.structs.replace(ended, trial=trial.proposal.parent, level=known.level - 1)
     if trial.status not in ("finished", "duplicate") or found is None or problem.score(trial) is None:
         return msgspec.structs.replace(ended, error=None)
     seconds = training_seconds(trial)
@@ -202,7 +207,9 @@ def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generat
         first = next(_newcomers(state, problem, terms, None, rng))
         if compared:
             return first
-        return msgspec.structs.replace(first, why={**first.why, "probe": True})
+        return msgspec.structs.replace(first, why={**first.why, "whole": False, "probe": True})
+    if any(state.candidates[place].probe for place in believed):
+        return None
     best = min(believed, key=lambda place: believed[place].mean)
     steps = [
         *_promotions(state, problem, terms, believed),
@@ -329,11 +336,13 @@ def _entry(
     expected, spread = _prior(next(parents, None), believed)
     best = min(believed.values(), key=lambda belief: belief.mean)
     slower = float(problem.costs(proposal.architecture)["flops"]) / terms.flops
-    first = next(known for known in state.candidates if known.pace)
+    pace, overhead = next(
+        ((known.pace, known.overhead) for known in state.candidates if known.pace), (terms.pace, terms.overhead)
+    )
     trained = terms.levels[0].cost
     noise = _noise(math.exp(min(expected, -1e-3)), trained, max(best.epochs / slower, trained), terms)
     gain = _improvement(expected - best.mean, spread**2 / math.hypot(spread, noise))
-    seconds = trained * first.pace * slower + first.overhead
+    seconds = trained * pace * slower + overhead
     return Step(gain, _cost(state, terms, problem.workers, seconds, best.epochs), proposal)
 
 
