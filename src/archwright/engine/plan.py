@@ -145,7 +145,8 @@ def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | N
     most = min(EPOCHS[1], max(1, round(epochs)))
     rows = min(len(task.valid), ending.measured)
     seconds *= most / max(epochs, most)
-    trial = pace.epoch * flops[start] / flops[found[0]] * planned.side(0.0, side) ** 2 / max(side, 1) ** 2
+    shrunk = (planned.side(0.0, side) / side) ** 2 if side else 1.0
+    trial = pace.epoch * flops[start] / flops[found[0]] * shrunk
     return Terms(names[start], flops[start], most, round(seconds, 3), round(trial, 3), OVERHEAD, rows)
 
 

@@ -28,16 +28,16 @@ class Curve(msgspec.Struct, frozen=True):
         drift: What the standard deviation grows by for each e-fold of training.
     """
 
-    power: float = 0.12
-    early: float = 2.0
+    power: float = 0.2
+    early: float = 4.0
     steep: float = 0.25
     noise: float = 0.02
-    drift: float = 0.035
+    drift: float = 0.03
 
     def slope(self, epochs: float) -> float:
         """Return the exponent after so many epochs.
 
-        >>> Curve().slope(1.0) > Curve().slope(10.0) > 0.12
+        >>> Curve().slope(1.0) > Curve().slope(10.0) > 0.2
         True
         """
         return self.power + self.steep * self.early / (self.early + epochs)

@@ -9,7 +9,7 @@ the answer's error.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -27,8 +27,10 @@ LONGEST = 5
 """... and the longest one in so many."""
 OTHER = (0.06, 0.1)
 """Mean and deviation of a further reference's log error, relative to that of the first."""
-MUTANT = (0.02, 0.06)
-"""The same of a mutant, relative to its parent."""
+MUTANT = (0.02, 0.08)
+"""The same of a mutant, relative to its parent, before the run has shown how far mutants differ ..."""
+EVIDENCE = 4
+"""... and how many mutants it takes until that counts as much."""
 SIZES = (0.4, 1.7)
 """Least and most FLOPs of a mutant, relative to those of its parent."""
 TRIES = 30
@@ -251,7 +253,13 @@ def beliefs(state: RaceState, terms: Terms, workers: int) -> dict[int, Belief]:
     A result is weighed against what was expected before, the less the shorter the training was, so that the luckiest
     of many is not taken for the best.
     """
+    return _judged(state, terms, workers)[0]
+
+
+def _judged(state: RaceState, terms: Terms, workers: int) -> tuple[dict[int, Belief], list[float]]:
+    """The beliefs, and how far mutants were from what was expected of them: squares, less those of the noise."""
     found: dict[int, Belief] = {}
+    seen: list[float] = []
     for place, candidate in enumerate(state.candidates):
         if candidate.error is None:
             continue
@@ -260,19 +268,27 @@ def beliefs(state: RaceState, terms: Terms, workers: int) -> dict[int, Belief]:
         mean = now - CURVE.gain(candidate.trained, epochs)
         noise = _noise(candidate.error, candidate.trained, epochs, terms)
         if found:
-            expected, spread = _prior(candidate.parent, found)
+            expected, spread = _prior(candidate.parent, found, seen)
+            if candidate.parent in found:
+                seen.append((mean - expected) ** 2 - noise**2)
             weight = spread**2 / (spread**2 + noise**2)
             mean, noise = expected + weight * (mean - expected), math.sqrt(weight) * noise
         found[place] = Belief(mean, noise, epochs)
-    return found
+    return found, seen
 
 
-def _prior(parent: int | None, believed: Mapping[int, Belief]) -> tuple[float, float]:
-    """What is expected of a candidate before its first result."""
-    first = next(iter(believed.values()))
+def _prior(parent: int | None, believed: Mapping[int, Belief], seen: Sequence[float]) -> tuple[float, float]:
+    """What is expected of a candidate before its first result.
+
+    Args:
+        parent: Place of the candidate that it is a mutant of; ``None`` for others.
+        believed: What is expected of those with a result.
+        seen: How far mutants were from what was expected of them: squares, less those of the noise.
+    """
     if parent is not None and parent in believed:
-        return believed[parent].mean + MUTANT[0], MUTANT[1]
-    return first.mean + OTHER[0], OTHER[1]
+        variance = (EVIDENCE * MUTANT[1] ** 2 + sum(seen)) / (EVIDENCE + len(seen))
+        return believed[parent].mean + MUTANT[0], math.sqrt(max(variance, (MUTANT[1] / 4) ** 2))
+    return next(iter(believed.values())).mean + OTHER[0], OTHER[1]
 
 
 def _noise(error: float, trained: float, epochs: float, terms: Terms) -> float:
@@ -333,7 +349,7 @@ def _entry(
 ) -> Step:
     """Letting another network enter."""
     parents = (place for place, known in enumerate(state.candidates) if known.trial == proposal.parent)
-    expected, spread = _prior(next(parents, None), believed)
+    expected, spread = _prior(next(parents, None), believed, _judged(state, terms, problem.workers)[1])
     best = min(believed.values(), key=lambda belief: belief.mean)
     slower = float(problem.costs(proposal.architecture)["flops"]) / terms.flops
     pace, overhead = next(
