@@ -24,14 +24,14 @@ class Curve(msgspec.Struct, frozen=True):
         power: Exponent of long trainings.
         early: Epochs below which the curve is steeper.
         steep: By how much the exponent of the first epochs exceeds that of long trainings.
-        noise: Standard deviation of a prediction for the same network, data and length of training.
+        noise: Standard deviation of a prediction from one epoch; it falls with the root of the epochs.
         drift: What the standard deviation grows by for each e-fold of training.
     """
 
     power: float = 0.2
     early: float = 4.0
     steep: float = 0.25
-    noise: float = 0.02
+    noise: float = 0.15
     drift: float = 0.03
 
     def slope(self, epochs: float) -> float:
@@ -58,7 +58,7 @@ class Curve(msgspec.Struct, frozen=True):
 
     def deviation(self, trained: float, epochs: float) -> float:
         """Return the standard deviation of what :meth:`gain` predicts."""
-        return self.noise + self.drift * math.log(max(1.0, epochs / trained))
+        return self.noise / math.sqrt(trained) + self.drift * math.log(max(1.0, epochs / trained))
 
 
 CURVE = Curve()

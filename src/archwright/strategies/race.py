@@ -21,10 +21,8 @@ from archwright.strategies.extrapolation import CURVE, error, training_seconds
 
 ETA = 3
 """Factor between the epochs of two levels."""
-SHORTEST = 24
-"""The shortest training has one in so many epochs of the answer's ..."""
-LONGEST = 5
-"""... and the longest one in so many."""
+LEVELS = 4
+"""Levels at most; the highest is the whole training of the answer."""
 OTHER = (0.06, 0.1)
 """Mean and deviation of a further reference's log error, relative to that of the first."""
 MUTANT = (0.02, 0.08)
@@ -44,7 +42,8 @@ class Terms(msgspec.Struct, frozen=True):
         start: Name of the reference to begin with.
         flops: Its FLOPs.
         epochs: Epochs of its training as the answer, if no time is spent on searching.
-        seconds: Seconds that this training has.
+        seconds: Seconds that this training takes.
+        spare: Seconds beyond these.
         pace: Seconds of an epoch of a trial of it.
         overhead: Seconds that a trial takes beyond its training.
         rows: Validation rows of a trial.
@@ -54,6 +53,7 @@ class Terms(msgspec.Struct, frozen=True):
     flops: float
     epochs: int
     seconds: float
+    spare: float
     pace: float
     overhead: float
     rows: int
@@ -65,26 +65,28 @@ class Terms(msgspec.Struct, frozen=True):
         return None if found is None else msgspec.convert(found, cls)
 
     def with_seconds(self, more: float) -> Terms:
-        """Return the terms if there is more time than planned."""
-        factor = (self.seconds + more) / self.seconds
+        """Return the terms if there is more time than planned; what was spare stays so."""
+        factor = 1.0 if self.spare else (self.seconds + more) / self.seconds
         return msgspec.structs.replace(
-            self, seconds=round(self.seconds + more, 3), epochs=max(1, round(self.epochs * factor))
+            self,
+            seconds=round(self.seconds * factor, 3),
+            spare=round(self.spare + more, 3) if self.spare else 0.0,
+            epochs=max(1, round(self.epochs * factor)),
         )
 
     @property
     def levels(self) -> tuple[Fidelity, ...]:
         """The trainings of candidates, the shortest first.
 
-        >>> Terms("resnet", 1e6, 60, 500.0, 8.0, 2.0, 1500).levels
-        (Fidelity(epochs=2, share=1.0), Fidelity(epochs=6, share=1.0))
-        >>> Terms("resnet", 1e6, 6, 100.0, 16.0, 2.0, 1500).levels
-        (Fidelity(epochs=1, share=0.25), Fidelity(epochs=1, share=0.75))
+        >>> [level.epochs for level in Terms("resnet", 1e6, 54, 500.0, 0.0, 8.0, 2.0, 1500).levels]
+        [2, 6, 18, 54]
+        >>> Terms("resnet", 1e6, 3, 100.0, 0.0, 16.0, 2.0, 1500).levels[:2]
+        (Fidelity(epochs=1, share=0.11), Fidelity(epochs=1, share=0.33))
         """
-        found, least = [], self.epochs / SHORTEST
-        while least <= max(self.epochs / LONGEST, self.epochs / SHORTEST):
-            found.append(Fidelity(1, round(max(0.05, least), 2)) if least < 1.0 else Fidelity(round(least)))
-            least *= ETA
-        return tuple(found)
+        lengths = [self.epochs / ETA**power for power in reversed(range(LEVELS))]
+        return tuple(
+            Fidelity(1, round(max(0.02, length), 2)) if length < 1.0 else Fidelity(round(length)) for length in lengths
+        )
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -95,8 +97,10 @@ class Candidate(msgspec.Struct, frozen=True):
         trial: Its latest trial.
         parent: Place of the candidate that it is a mutant of; ``None`` for a reference.
         level: Level of its latest trial.
-        trained: Epochs of its latest training with a result.
+        best: The trial with its best result.
+        trained: Epochs of that training.
         error: Its error on validation rows after these; ``None`` before the first result, or if it failed.
+        settled: Whether a longer training was no better.
         pace: Seconds of an epoch of training.
         overhead: Seconds that its latest trial took beyond its training.
         probe: Whether its trial was the beginning of the answer's training.
@@ -107,8 +111,10 @@ class Candidate(msgspec.Struct, frozen=True):
     trial: int
     parent: int | None
     level: int = 0
+    best: int | None = None
     trained: float = 0.0
     error: float | None = None
+    settled: bool = False
     pace: float = 0.0
     overhead: float = 0.0
     probe: bool = False
@@ -185,13 +191,10 @@ def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
         return msgspec.structs.replace(ended, error=None)
     seconds = training_seconds(trial)
     pace = trial.seconds / fidelity.cost if seconds is None else seconds / fidelity.share
-    return msgspec.structs.replace(
-        ended,
-        error=found,
-        trained=fidelity.cost,
-        pace=pace,
-        overhead=max(0.0, trial.seconds - pace * fidelity.cost),
-    )
+    timed = msgspec.structs.replace(ended, pace=pace, overhead=max(0.0, trial.seconds - pace * fidelity.cost))
+    if known.error is not None and known.error <= found:
+        return msgspec.structs.replace(timed, settled=True)
+    return msgspec.structs.replace(timed, best=trial.id, error=found, trained=fidelity.cost)
 
 
 def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generator) -> Proposal | None:
@@ -235,16 +238,20 @@ def worth_comparing(problem: Problem, terms: Terms) -> bool:
 
 
 def leader(state: RaceState, terms: Terms, workers: int) -> int | None:
-    """Return the latest trial of the candidate that should become the best answer; ``None`` before any result."""
+    """Return the best trial of the candidate that should become the best answer; ``None`` before any result."""
     believed = beliefs(state, terms, workers)
     if not believed:
         return None
-    return state.candidates[min(believed, key=lambda place: believed[place].mean)].trial
+    return state.candidates[min(believed, key=lambda place: believed[place].mean)].best
 
 
 def seconds_left(state: RaceState, terms: Terms, workers: int) -> float:
     """Return the seconds that the answer's training would have if it began now."""
-    return max(0.05 * terms.seconds, terms.seconds - state.spent / workers)
+    return _left(terms, state.spent / workers)
+
+
+def _left(terms: Terms, spent: float) -> float:
+    return min(terms.seconds, max(0.05 * terms.seconds, terms.seconds + terms.spare - spent))
 
 
 def beliefs(state: RaceState, terms: Terms, workers: int) -> dict[int, Belief]:
@@ -263,7 +270,8 @@ def _judged(state: RaceState, terms: Terms, workers: int) -> tuple[dict[int, Bel
     for place, candidate in enumerate(state.candidates):
         if candidate.error is None:
             continue
-        epochs = max(candidate.trained, _epochs(state, candidate, terms, workers))
+        longer = 0.0 if candidate.settled else _epochs(state, candidate, terms, workers)
+        epochs = max(candidate.trained, longer)
         now = math.log(max(candidate.error, 0.5 / terms.rows))
         mean = now - CURVE.gain(candidate.trained, epochs)
         noise = _noise(candidate.error, candidate.trained, epochs, terms)
@@ -306,9 +314,8 @@ def _epochs(state: RaceState, candidate: Candidate, terms: Terms, workers: int) 
 
 def _cost(state: RaceState, terms: Terms, workers: int, seconds: float, epochs: float) -> float:
     """What it costs the answer, which would have so many epochs, that a worker is busy for some seconds."""
-    left = seconds_left(state, terms, workers)
-    share = min(0.95, seconds / workers / left)
-    return -CURVE.slope(epochs) * math.log(1.0 - share)
+    after = _left(terms, (state.spent + seconds) / workers)
+    return CURVE.slope(epochs) * math.log(seconds_left(state, terms, workers) / after)
 
 
 def _improvement(behind: float, deviation: float) -> float:
@@ -329,7 +336,7 @@ def _promotions(state: RaceState, problem: Problem, terms: Terms, believed: Mapp
         candidate, belief = state.candidates[place], believed[place]
         level = candidate.level + 1
         rival = next((other for other in order if other != place), None)
-        if candidate.running or rival is None or level >= len(terms.levels):
+        if candidate.running or candidate.settled or rival is None or level >= len(terms.levels):
             continue
         fidelity = terms.levels[level]
         after = _noise(candidate.error or 0.0, fidelity.cost, belief.epochs, terms)
