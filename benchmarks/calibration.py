@@ -1,12 +1,13 @@
-"""Checks how well the end of a training is predicted from its beginning, and how often intervals hold it.
+"""Checks how well long trainings are predicted from short ones, and how often intervals hold them.
 
-    python benchmarks/recipe.py --data fashion-mnist photos50 --seconds 120 --variants default --curves curves.jsonl
+    python benchmarks/recipe.py --data fashion-mnist photos50 --seconds 15 45 135 --variants default --curves curves.jsonl
     python benchmarks/calibration.py curves.jsonl
 
-Every point of a curve before its last third predicts the end, as :class:`archwright.strategies.extrapolation.Curve`
-does in a race. Printed are, for each data set, the mean and the deviation of what was missed (in the logarithm of the
-error) and the share of ends inside their 80% intervals; then the same for the constants that fit all other data sets
-best, so that no set is judged by constants that it chose.
+Each training of a network predicts the longer ones of the same network, as
+:class:`archwright.strategies.extrapolation.Curve` does in a race. Printed are, for each data set, the mean and the
+deviation of what was missed (in the logarithm of the error) and the share of longer trainings inside their 80%
+intervals; then the same for the constants that fit all other data sets best, so that no set is judged by constants
+that it chose.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import json
 import math
 from collections import defaultdict
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +31,7 @@ INSIDE = 1.2816
 
 
 class Point(NamedTuple):
-    """A prediction to be made: epochs trained, epochs in the end, the logarithm of the error then and in the end."""
+    """A prediction to be made: epochs of a short and of a long training, and the logarithms of their errors."""
 
     trained: float
     epochs: float
@@ -38,29 +40,31 @@ class Point(NamedTuple):
 
 
 def points(path: Path) -> dict[str, list[Point]]:
-    """Read learning curves of a metric that is perfect at 1."""
-    found = defaultdict(list)
+    """Read the ends of learning curves of a metric that is perfect at 1; the means of equal trainings."""
+    ends: dict[tuple[str, str, str], dict[float, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for line in path.read_text().splitlines():
         record = json.loads(line)
-        curve = record["curve"]
-        last = curve[-1]
-        for epoch, place, value in curve[:-1]:
-            if place < 2 / 3 and value < 1.0 and last[2] < 1.0:
-                found[record["data"]].append(
-                    Point(epoch, last[0], math.log(1 - value), math.log(1 - last[2]))
-                )
+        epochs, _, value = record["curve"][-1]
+        key = record["data"], record["network"], record["variant"]
+        ends[key][record["seconds"]].append((epochs, math.log(max(1e-6, 1.0 - value))))
+    found = defaultdict(list)
+    for (data, _, _), lengths in ends.items():
+        means = sorted(tuple(float(mean) for mean in np.mean(some, axis=0)) for some in lengths.values())
+        for short, long in combinations(means, 2):
+            if long[0] > short[0]:
+                found[data].append(Point(short[0], long[0], short[1], long[1]))
     return found
 
 
 def missed(curve: Curve, some: list[Point]) -> tuple[np.ndarray, np.ndarray]:
     """Return by how much predictions are too high, and the deviations that they state."""
-    errors = [p.now - curve.gain(p.trained, p.epochs, scheduled=True) - p.end for p in some]
+    errors = [p.now - curve.gain(p.trained, p.epochs) - p.end for p in some]
     return np.array(errors), np.array([curve.deviation(p.trained, p.epochs) for p in some])
 
 
 def fitted(some: list[Point]) -> Curve:
     """Return the constants of greatest likelihood."""
-    names = ("power", "early", "steep", "decay", "noise", "drift")
+    names = ("power", "early", "steep", "noise", "drift")
 
     def loss(logs: np.ndarray) -> float:
         errors, deviations = missed(Curve(*np.exp(logs)), some)

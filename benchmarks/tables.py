@@ -1,11 +1,11 @@
-"""Networks for tables and gradient boosting on the same validation rows: score, best epoch, seconds of one core.
+"""Networks for tables and gradient boosting on the same validation rows.
 
 python benchmarks/tables.py [--sets adult,wine] [--methods tabm,boosting] [--seconds 60] [--epochs 100] [--seeds 3]
 
-A fifth of each set's rows (`train_test_split(random_state=0)`) is put away and never read. The others are split into
-training and validation rows by each seed. `epochs` is how long a network was trained at most, `best` after how many of
-them it was best. The tables come from `$ARCHWRIGHT_TEST_DATA` or `../shared/data` beside the repository, the last two
-from scikit-learn.
+A fifth of each set's rows (`train_test_split(random_state=0)`) is put away and never looked at. The others
+are split into training and validation rows by each seed. `score` is accuracy or R2 after the last of `epochs`
+epochs, `top` the highest after any, `best` the epoch of that, `seconds` those of one core. The tables come from
+`$ARCHWRIGHT_TEST_DATA` or `../shared/data` beside the repository, the last two sets from scikit-learn.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def main(arguments: list[str]) -> None:
 
 
 def row(name: str, method: str, found: list[Outcome]) -> str:
-    """One line: means over the seeds, the score with its standard error, the median of the best epochs."""
+    """One line: means over the seeds, the standard error of the score, medians of epochs."""
     columns: dict[str, Any] = {key: [getattr(one, key) for one in found] for key in Outcome._fields}
     score, top = statistics.mean(columns["score"]), statistics.mean(columns["top"])
     error = statistics.stdev(columns["score"]) / len(found) ** 0.5 if len(found) > 1 else float("nan")

@@ -357,6 +357,7 @@ def test_a_final_training_that_is_stopped_just_after_its_end_is_not_lost(tmp_pat
     result = aw.search("wine", budget="6s", baseline=0.0, workers=1, store=tmp_path, progress="none")
     (final,) = (trial for trial in result.trials if purpose(trial) == FINAL)
     assert final.status == "stopped"
-    assert (final.proposal.why["threads"], final.proposal.why["most"]) == (1, 60)
+    assert final.proposal.why["threads"] == 1
+    assert final.proposal.fidelity.epochs <= final.proposal.why["most"] <= 60
     assert "checkpoint" in final.final.artifacts
     assert not any("weights of the search" in warning for warning in result.final.warnings)

@@ -10,6 +10,7 @@ from torch import nn
 
 from archwright.errors import EvaluationError
 from archwright.evaluators import FP32, MODES, Recipe, State, engine, fit, predict, weights_of
+from archwright.graph.blocks.tabular import MemberHead
 
 RECIPE = Recipe(lr=0.1, batch_size=16)
 
@@ -43,6 +44,15 @@ def test_the_loss_of_an_ensemble_is_the_mean_of_its_members(smoothing):
     values, loss = torch.randn(6), engine.criterion("regression", RECIPE)
     each = torch.stack([(outputs[:, 0, member] - values).square().mean() for member in range(5)])
     torch.testing.assert_close(loss(outputs[:, :1], values), each.mean())
+
+
+def test_outputs_of_members_are_joined_as_in_evaluation():
+    head, x, y = MemberHead((4, 5), 3), torch.randn(6, 4, 5), torch.tensor([0, 1, 2, 0, 1, 2])
+    torch.testing.assert_close(engine.joined(head(x), y), head.eval()(x))
+    head = MemberHead((4, 5), 1)
+    torch.testing.assert_close(engine.joined(head(x), y.float()), head.eval()(x))
+    text = torch.randn(6, 3, 7)
+    assert engine.joined(text, torch.zeros(6, 7, dtype=torch.int64)) is text
 
 
 def test_regression_learns_a_line():

@@ -55,6 +55,18 @@ def test_the_weight_of_a_factor() -> None:
     assert float(weight_of(("a", (0, 3), True), weights)) == pytest.approx(0.4)
 
 
+def test_in_training_a_plain_network_is_added_to_each_member_of_an_ensemble() -> None:
+    ensemble = chain(op("members", members=4), op("member_head", width=OUTPUTS), name="ensemble")
+    space = Space(choice(ensemble, op("linear", width=OUTPUTS, name="plain"), name="network"), "both")
+    net, x = Supernet(space, VECTOR), torch.randn(5, 6)
+    mixed = net(x, {"network": tensors(0.25, 0.75)})
+    each, plain = (net(x, space.at(index)) for index in (0, 1))
+    torch.testing.assert_close(mixed, 0.25 * each + 0.75 * plain[:, :, None])
+    net.eval()
+    each, plain = (net(x, space.at(index)) for index in (0, 1))
+    torch.testing.assert_close(net(x, {"network": tensors(0.25, 0.75)}), 0.25 * each + 0.75 * plain)
+
+
 def test_a_weighted_sum_pads_channels() -> None:
     narrow, wide = torch.randn(3, 2, 4, 4), torch.randn(3, 5, 4, 4)
     terms = ((("a", (0,), False),), (("a", (1,), False), ("b", (0,), True)))

@@ -41,10 +41,14 @@ START_SECONDS = 5.0
 """Seconds that starting the workers is expected to take."""
 REFERENCES = 6
 """References that a search begins with, at most."""
+OVERHEAD = 3.0
+"""Seconds that a trial is expected to take beyond its training, before one has shown it."""
 DRAWN = 15
 """Random networks whose median size decides which references are tried."""
-SEEN = 500_000
-"""Training samples that the start of a race should see: larger networks if there is time for more, else smaller."""
+TABLE_SAMPLES = 300_000
+"""The same for tables, whose networks overfit sooner: 15 epochs of 20,000 rows."""
+SEEN, COMPUTE = 150_000, 1e13
+"""Training samples that the start of a race should see in so many FLOPs: samples and size grow alike with the compute."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,14 +97,14 @@ def make_plan(
     if races and fidelity is None and has_error(problem) and len(problem.objectives) == 1:
         terms = _race(problem, task, spent, after)
         if terms is not None:
-            cap = max(terms.epochs, _epochs(FINAL_SAMPLES, rows))
+            cap = max(terms.epochs, longest(task))
             return Plan(Fidelity(terms.epochs), Fidelity(cap), {"race": msgspec.to_builtins(terms)})
     pace = typical_pace(problem, task, min(6.0, 0.04 * budget.seconds))
     affordable = _affordable(problem, task, pace)
-    epochs = min(_epochs(FINAL_SAMPLES, rows), max(LEAST_EPOCHS, math.floor(affordable / MOST_TRIALS)))
+    epochs = min(longest(task), max(LEAST_EPOCHS, math.floor(affordable / MOST_TRIALS)))
     share = min(1.0, max(LEAST_SHARE, round(affordable / LEAST_TRIALS / epochs, 3)))
     full = fidelity or Fidelity(epochs, share)
-    final = Fidelity(max(full.epochs, _epochs(FINAL_SAMPLES, rows)))
+    final = Fidelity(max(full.epochs, longest(task)))
     return Plan(full, final, {"pace": dataclasses.asdict(pace)})
 
 
@@ -129,19 +133,27 @@ def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | N
     seconds = problem.budget.seconds - spent - (START_SECONDS if problem.workers > 1 else 0.0)
     seconds -= ending.margin(problem.budget.seconds, pace.tested(problem.workers))
     planned = default_recipe(task, len(task.train), EPOCHS[1])
-    epochs = planned.epochs_in_time(min(task.shape[1:], default=0)) * max(0.0, seconds) / ending.epoch(pace)
+    side = min(task.shape[1:], default=0)
+    epochs = planned.epochs_in_time(side) * max(0.0, seconds) / ending.epoch(pace)
+
+    compute = epochs * len(task.train) * flops[found[0]]
 
     def distance(architecture: Architecture) -> float:
-        seen = epochs * len(task.train) * flops[found[0]] / flops[architecture]
-        return abs(math.log(max(seen, 1.0) / SEEN))
+        seen = compute / flops[architecture]
+        return abs(math.log(max(seen, 1.0) / (SEEN * math.sqrt(max(compute, 1.0) / COMPUTE))))
 
     start = min((one for one in found if family(names[one]) == family(names[found[0]])), key=distance)
     epochs *= flops[found[0]] / flops[start]
     if _affordable(problem, task, pace) / LEAST_TRIALS >= LEAST_EPOCHS or seconds <= 0:
         return None
-    most = min(EPOCHS[1], max(1, round(epochs)))
+    most = min(longest(task), max(1, round(epochs)))
     rows = min(len(task.valid), ending.measured)
-    return Terms(names[start], flops[start], most, round(seconds * most / max(epochs, most), 3), rows)
+    needed = seconds * most / max(epochs, most)
+    shrunk = (planned.side(0.0, side) / side) ** 2 if side else 1.0
+    trial = pace.epoch * flops[start] / flops[found[0]] * shrunk
+    return Terms(
+        names[start], flops[start], most, round(needed, 3), round(seconds - needed, 3), round(trial, 3), OVERHEAD, rows
+    )
 
 
 def openers(problem: Problem, most: int) -> tuple[Start, ...]:
@@ -188,6 +200,11 @@ def family(name: str) -> str:
 
 def _epochs(samples: int, rows: int) -> int:
     return min(EPOCHS[1], max(EPOCHS[0], round(samples / rows)))
+
+
+def longest(task: Task) -> int:
+    """Return the epochs of the longest training that can be of use."""
+    return _epochs(TABLE_SAMPLES if task.modality == "tabular" else FINAL_SAMPLES, len(task.train))
 
 
 def steep_epochs(task: Task) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from archwright.artifacts import Artifacts
 from archwright.explain import fidelity
-from archwright.problem import Problem, Trial
+from archwright.problem import Problem, Trial, purpose
 from archwright.problem.final import Comparison
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 KEPT = 0.25
 """Share of the validation rows kept back from a final training, to compare its weights with those of the search ..."""
 LEAST_KEPT = 50
-"""... if these are so many rows."""
+"""... if these are so many rows ..."""
+COMPARABLE = 0.5
+"""... and the search trained for this share of the epochs."""
 LOSSES = ("log_loss", "rmse", "perplexity")
 """Losses of which a curve is read; the first that a trial measured."""
 LENGTHS = ((0.1, math.inf), (0.02, 4.0), (-math.inf, 1.0))
@@ -29,34 +32,43 @@ LENGTHS = ((0.1, math.inf), (0.02, 4.0), (-math.inf, 1.0))
 
 def goes_on(problem: Problem, trial: Trial) -> str | None:
     """Return the weights that the answer's training goes on from, if the trial was the first part of it."""
-    if "race" not in problem.settings or trial.final is None:
+    if "race" not in problem.settings or trial.final is None or not trial.proposal.why.get("probe"):
         return None
-    unfinished = fidelity(trial, problem).cost < problem.fidelity.cost
-    return trial.final.artifacts.get("checkpoint") if unfinished else None
+    return trial.final.artifacts.get("checkpoint")
 
 
-def kept_share(problem: Problem, trial: Trial, valid: int) -> float:
+def kept_share(problem: Problem, trial: Trial, valid: int, epochs: int) -> float:
     """Return the share of the validation rows to keep back from a final training; 0 if nothing is to be compared.
 
     Args:
-        problem: Its budget.
+        problem: Its fidelity.
         trial: The trial that found the network.
         valid: Validation rows.
+        epochs: Of the final training, at most.
     """
-    whole = problem.budget.seconds is not None and "race" not in problem.settings
+    long = fidelity(trial, problem).cost >= COMPARABLE * min(epochs, problem.fidelity.cost)
     weights = trial.final is not None and "checkpoint" in trial.final.artifacts
-    return KEPT if whole and weights and KEPT * valid >= LEAST_KEPT else 0.0
+    return KEPT if long and weights and KEPT * valid >= LEAST_KEPT else 0.0
 
 
-def supported_epochs(trial: Trial, problem: Problem, most: int) -> int:
-    """Return the epochs that a trial's learning curve supports: more than its own only if its loss was still falling.
+def supported_epochs(trial: Trial, problem: Problem, most: int, trials: Iterable[Trial] = ()) -> int:
+    """Return the epochs that learning curves support: more than a trial's own only if more are known to help.
 
     Args:
         trial: The trial.
         problem: Its fidelity.
         most: Epochs at most.
+        trials: All of the run; if one trained the same network for longer and was no better, it is no use.
     """
     own = fidelity(trial, problem).cost
+    same = [other for other in trials if other.proposal.architecture == trial.proposal.architecture]
+    score = problem.score(trial)
+    for other in same:
+        found = problem.score(other) if purpose(other) == purpose(trial) else None
+        if score is not None and found is not None and fidelity(other, problem).cost > own and found <= score:
+            return max(1, min(most, math.ceil(own)))
+    if own < problem.fidelity.cost:
+        return most
     curve = loss_curve(trial)
     if curve is None:
         return max(1, min(most, math.ceil(own)))

@@ -78,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def scaling(self) -> Literal["robust", "standard"]:
-        """How numbers of tables are scaled; the layout of their rows is known since they are scaled robustly."""
+        """How numbers of tables are scaled; runs from before the robust scaling know no columns."""
         return "robust" if self.signature.columns else "standard"
 
     def as_header(self) -> dict[str, Any]:

@@ -157,6 +157,15 @@ def _for_members(outputs: Tensor, y: Tensor) -> Tensor:
     return y[:, None].expand(-1, outputs.shape[2]) if outputs.dim() == y.dim() + 2 else y
 
 
+def joined(outputs: Tensor, y: Tensor) -> Tensor:
+    """Outputs as in evaluation; an ensemble in training gives those of each member."""
+    if outputs.dim() < y.dim() + 2:
+        return outputs
+    if y.is_floating_point():
+        return outputs.mean(2)
+    return outputs.log_softmax(1).logsumexp(2) - math.log(outputs.shape[2])
+
+
 def steps_of(rows: int, recipe: Recipe) -> int:
     """Steps in an epoch. Batches have equal sizes, at most half again as large as the recipe's; the few rows left over change every epoch."""
     return max(1, round(rows / recipe.batch_size))

@@ -49,7 +49,8 @@ class Train:
     ``checkpoint`` with everything a continuation needs. ``notes`` says in which numerics mode and by which recipe it was trained, the seconds of the
     epoch's ``training`` steps and those of ``predicting`` a row.
 
-    A proposal whose ``why["by"]`` is ``"final"`` trains on training and validation rows together. Its metrics on the
+    A proposal whose ``why`` names ``whole`` has a whole schedule of the learning rate; else a fidelity is a point on the
+    schedule of the full one. A proposal whose ``why["by"]`` is ``"final"`` trains on training and validation rows together. Its metrics on the
     validation rows show that it learns, no more; ``notes["seen"]`` says so. If its ``why`` names ``keep``, that share of
     the validation rows is kept back, and it is measured on these. If it names ``seconds``, it ends within that time
     (less the seconds already ``spent``), its learning rate fully decayed, after at most ``most`` epochs; if it names
@@ -124,7 +125,7 @@ class Train:
                 epochs=fidelity.epochs if seconds is None else proposal.why.get("most", fidelity.epochs),
                 valid=torch.from_numpy(measured.x),
                 last=torch.from_numpy(last.x),
-                target=place(fidelity, problem.fidelity),
+                target=Fraction(1) if proposal.why.get("whole") else place(fidelity, problem.fidelity),
                 deadline=None if seconds is None else started + float(seconds),
             )
             for epoch in epochs:

@@ -24,44 +24,41 @@ class Curve(msgspec.Struct, frozen=True):
         power: Exponent of long trainings.
         early: Epochs below which the curve is steeper.
         steep: By how much the exponent of the first epochs exceeds that of long trainings.
-        decay: What the decay of the learning rate takes from the logarithm of the error.
-        noise: Standard deviation of a prediction for the same network, data and length of training.
+        noise: Standard deviation of a prediction from one epoch; it falls with the root of the epochs.
         drift: What the standard deviation grows by for each e-fold of training.
     """
 
-    power: float = 0.12
-    early: float = 2.0
+    power: float = 0.2
+    early: float = 4.0
     steep: float = 0.25
-    decay: float = 0.25
-    noise: float = 0.02
-    drift: float = 0.035
+    noise: float = 0.15
+    drift: float = 0.03
 
     def slope(self, epochs: float) -> float:
         """Return the exponent after so many epochs.
 
-        >>> Curve().slope(1.0) > Curve().slope(10.0) > 0.12
+        >>> Curve().slope(1.0) > Curve().slope(10.0) > 0.2
         True
         """
         return self.power + self.steep * self.early / (self.early + epochs)
 
-    def gain(self, trained: float, epochs: float, scheduled: bool = False) -> float:
+    def gain(self, trained: float, epochs: float) -> float:
         """Return by how much the logarithm of the error falls; 0 if there is nothing more to train.
 
         Args:
-            trained: Epochs so far.
-            epochs: Epochs in the end.
-            scheduled: Whether the training so far is the first part of the schedule of the whole.
+            trained: Epochs of the training.
+            epochs: Epochs of the longer one.
         """
         if epochs <= trained:
             return 0.0
         early = self.early
         flat = self.power * math.log(epochs / trained)
         steep = math.log(epochs / (epochs + early)) - math.log(trained / (trained + early))
-        return flat + self.steep * steep + scheduled * self.decay * (1.0 - trained / epochs)
+        return flat + self.steep * steep
 
     def deviation(self, trained: float, epochs: float) -> float:
         """Return the standard deviation of what :meth:`gain` predicts."""
-        return self.noise + self.drift * math.log(max(1.0, epochs / trained))
+        return self.noise / math.sqrt(trained) + self.drift * math.log(max(1.0, epochs / trained))
 
 
 CURVE = Curve()

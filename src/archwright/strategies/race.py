@@ -1,14 +1,15 @@
 """The default strategy while there is time for few epochs only: a race of candidates for the one long training.
 
-Every candidate runs the first part of the training that the answer will have; the best goes on to its end. Searching
-longer leaves less time for that training, so each step is weighed: what it is expected to gain against what the same
-time adds to the answer. Gains and costs are changes of the logarithm of the answer's error.
+Nearly all of the time belongs to that training. Candidates are compared by short trainings, each with a whole schedule
+of its own, for as long as that is expected to gain more than the same time adds to the answer. If no comparison is
+worth its time, the first candidate begins the long training at once. Gains and costs are changes of the logarithm of
+the answer's error.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -20,20 +21,18 @@ from archwright.strategies.extrapolation import CURVE, error, training_seconds
 
 ETA = 3
 """Factor between the epochs of two levels."""
-LEVELS = 3
-"""Levels at most."""
-SHARE = 16
-"""The shortest training is one epoch, or less if the answer has fewer epochs than these."""
-OTHER = (0.05, 0.12)
+LEVELS = 4
+"""Levels at most; the highest is the whole training of the answer."""
+OTHER = (0.06, 0.1)
 """Mean and deviation of a further reference's log error, relative to that of the first."""
-MUTANT = (0.02, 0.07)
-"""The same of a mutant, relative to its parent."""
-SIZES = (0.3, 2.0)
+MUTANT = (0.02, 0.08)
+"""The same of a mutant, relative to its parent, before the run has shown how far mutants differ ..."""
+EVIDENCE = 4
+"""... and how many mutants it takes until that counts as much."""
+SIZES = (0.4, 1.7)
 """Least and most FLOPs of a mutant, relative to those of its parent."""
 TRIES = 30
 """Mutants that are drawn until one has such a size."""
-UNSEEN = 0.2
-"""Share of the cost of training the leader further that counts: it goes on from there, but saw no validation rows."""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -43,7 +42,10 @@ class Terms(msgspec.Struct, frozen=True):
         start: Name of the reference to begin with.
         flops: Its FLOPs.
         epochs: Epochs of its training as the answer, if no time is spent on searching.
-        seconds: Seconds that this training has.
+        seconds: Seconds that this training takes.
+        spare: Seconds beyond these.
+        pace: Seconds of an epoch of a trial of it.
+        overhead: Seconds that a trial takes beyond its training.
         rows: Validation rows of a trial.
     """
 
@@ -51,6 +53,9 @@ class Terms(msgspec.Struct, frozen=True):
     flops: float
     epochs: int
     seconds: float
+    spare: float
+    pace: float
+    overhead: float
     rows: int
 
     @classmethod
@@ -60,25 +65,28 @@ class Terms(msgspec.Struct, frozen=True):
         return None if found is None else msgspec.convert(found, cls)
 
     def with_seconds(self, more: float) -> Terms:
-        """Return the terms if there is more time than planned."""
-        factor = (self.seconds + more) / self.seconds
+        """Return the terms if there is more time than planned; what was spare stays so."""
+        factor = 1.0 if self.spare else (self.seconds + more) / self.seconds
         return msgspec.structs.replace(
-            self, seconds=round(self.seconds + more, 3), epochs=max(1, round(self.epochs * factor))
+            self,
+            seconds=round(self.seconds * factor, 3),
+            spare=round(self.spare + more, 3) if self.spare else 0.0,
+            epochs=max(1, round(self.epochs * factor)),
         )
 
     @property
     def levels(self) -> tuple[Fidelity, ...]:
-        """The trainings of candidates, the shortest first; each is the first part of the next.
+        """The trainings of candidates, the shortest first.
 
-        >>> Terms("resnet", 1e6, 30, 500.0, 1500).levels
-        (Fidelity(epochs=1, share=1.0), Fidelity(epochs=3, share=1.0), Fidelity(epochs=9, share=1.0))
-        >>> Terms("resnet", 1e6, 4, 100.0, 1500).levels
-        (Fidelity(epochs=1, share=0.25),)
+        >>> [level.epochs for level in Terms("resnet", 1e6, 54, 500.0, 0.0, 8.0, 2.0, 1500).levels]
+        [2, 6, 18, 54]
+        >>> Terms("resnet", 1e6, 3, 100.0, 0.0, 16.0, 2.0, 1500).levels[:2]
+        (Fidelity(epochs=1, share=0.11), Fidelity(epochs=1, share=0.33))
         """
-        if self.epochs < SHARE:
-            return (Fidelity(1, round(max(0.05, self.epochs / SHARE), 2)),)
-        counts = [ETA**power for power in range(LEVELS)]
-        return tuple(Fidelity(count) for count in counts if count <= self.epochs / ETA)
+        lengths = [self.epochs / ETA**power for power in reversed(range(LEVELS))]
+        return tuple(
+            Fidelity(1, round(max(0.02, length), 2)) if length < 1.0 else Fidelity(round(length)) for length in lengths
+        )
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -89,11 +97,13 @@ class Candidate(msgspec.Struct, frozen=True):
         trial: Its latest trial.
         parent: Place of the candidate that it is a mutant of; ``None`` for a reference.
         level: Level of its latest trial.
-        trained: Epochs that it was trained for.
+        best: The trial with its best result.
+        trained: Epochs of that training.
         error: Its error on validation rows after these; ``None`` before the first result, or if it failed.
+        settled: Whether a longer training was no better.
         pace: Seconds of an epoch of training.
         overhead: Seconds that its latest trial took beyond its training.
-        checkpoint: Weights to go on from.
+        probe: Whether its trial was the beginning of the answer's training.
         running: Whether its latest trial runs.
     """
 
@@ -101,11 +111,13 @@ class Candidate(msgspec.Struct, frozen=True):
     trial: int
     parent: int | None
     level: int = 0
+    best: int | None = None
     trained: float = 0.0
     error: float | None = None
+    settled: bool = False
     pace: float = 0.0
     overhead: float = 0.0
-    checkpoint: str | None = None
+    probe: bool = False
     running: bool = True
 
 
@@ -166,7 +178,8 @@ def _started(state: RaceState, place: int, trial: Trial) -> Candidate:
     if place < len(state.candidates):
         return msgspec.structs.replace(state.candidates[place], trial=trial.id, level=level, running=True)
     parents = (index for index, known in enumerate(state.candidates) if known.trial == trial.proposal.parent)
-    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), level)
+    probe = bool(trial.proposal.why.get("probe"))
+    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), level, probe=probe)
 
 
 def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
@@ -175,17 +188,13 @@ def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
     if trial.status == "stopped" and trial.proposal.parent is not None and known.error is not None:
         return msgspec.structs.replace(ended, trial=trial.proposal.parent, level=known.level - 1)
     if trial.status not in ("finished", "duplicate") or found is None or problem.score(trial) is None:
-        return msgspec.structs.replace(ended, error=None, checkpoint=None)
+        return msgspec.structs.replace(ended, error=None)
     seconds = training_seconds(trial)
     pace = trial.seconds / fidelity.cost if seconds is None else seconds / fidelity.share
-    return msgspec.structs.replace(
-        ended,
-        error=found,
-        trained=fidelity.cost,
-        pace=pace,
-        overhead=max(0.0, trial.seconds - pace * (fidelity.cost - (known.trained if trial.proposal.resume else 0.0))),
-        checkpoint=trial.measurements[-1].artifacts.get("checkpoint"),
-    )
+    timed = msgspec.structs.replace(ended, pace=pace, overhead=max(0.0, trial.seconds - pace * fidelity.cost))
+    if known.error is not None and known.error <= found:
+        return msgspec.structs.replace(timed, settled=True)
+    return msgspec.structs.replace(timed, best=trial.id, error=found, trained=fidelity.cost)
 
 
 def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generator) -> Proposal | None:
@@ -194,10 +203,18 @@ def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generat
     Raises:
         StrategyError: If the constraints exclude (nearly) all of the space.
     """
-    believed = beliefs(state, terms, problem.workers)
+    workers, running = problem.workers, sum(candidate.running for candidate in state.candidates)
+    believed = beliefs(state, terms, workers)
     if not believed:
-        waiting = any(candidate.running for candidate in state.candidates)
-        return None if waiting else next(_newcomers(state, problem, terms, None, rng))
+        compared = worth_comparing(problem, terms)
+        if running >= (workers if compared else 1):
+            return None
+        first = next(_newcomers(state, problem, terms, None, rng))
+        if compared:
+            return first
+        return msgspec.structs.replace(first, why={**first.why, "whole": False, "probe": True})
+    if any(state.candidates[place].probe for place in believed):
+        return None
     best = min(believed, key=lambda place: believed[place].mean)
     steps = [
         *_promotions(state, problem, terms, believed),
@@ -210,17 +227,31 @@ def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generat
     return msgspec.structs.replace(step.proposal, why={**step.proposal.why, **said})
 
 
+def worth_comparing(problem: Problem, terms: Terms) -> bool:
+    """Whether trials of the start and of one more candidate are expected to gain more than they cost."""
+    short = terms.levels[0]
+    _, spread = MUTANT
+    noise = CURVE.deviation(short.cost, terms.epochs)
+    gain = _improvement(MUTANT[0], spread**2 / math.hypot(spread, noise))
+    seconds = 2 * (short.cost * terms.pace + terms.overhead)
+    return gain > _cost(RaceState(), terms, problem.workers, seconds, terms.epochs)
+
+
 def leader(state: RaceState, terms: Terms, workers: int) -> int | None:
-    """Return the latest trial of the candidate that should become the best answer; ``None`` before any result."""
+    """Return the best trial of the candidate that should become the best answer; ``None`` before any result."""
     believed = beliefs(state, terms, workers)
     if not believed:
         return None
-    return state.candidates[min(believed, key=lambda place: believed[place].mean)].trial
+    return state.candidates[min(believed, key=lambda place: believed[place].mean)].best
 
 
 def seconds_left(state: RaceState, terms: Terms, workers: int) -> float:
     """Return the seconds that the answer's training would have if it began now."""
-    return max(0.05 * terms.seconds, terms.seconds - state.spent / workers)
+    return _left(terms, state.spent / workers)
+
+
+def _left(terms: Terms, spent: float) -> float:
+    return min(terms.seconds, max(0.05 * terms.seconds, terms.seconds + terms.spare - spent))
 
 
 def beliefs(state: RaceState, terms: Terms, workers: int) -> dict[int, Belief]:
@@ -229,28 +260,43 @@ def beliefs(state: RaceState, terms: Terms, workers: int) -> dict[int, Belief]:
     A result is weighed against what was expected before, the less the shorter the training was, so that the luckiest
     of many is not taken for the best.
     """
+    return _judged(state, terms, workers)[0]
+
+
+def _judged(state: RaceState, terms: Terms, workers: int) -> tuple[dict[int, Belief], list[float]]:
+    """The beliefs, and how far mutants were from what was expected of them: squares, less those of the noise."""
     found: dict[int, Belief] = {}
+    seen: list[float] = []
     for place, candidate in enumerate(state.candidates):
         if candidate.error is None:
             continue
-        epochs = max(candidate.trained, _epochs(state, candidate, terms, workers))
+        longer = 0.0 if candidate.settled else _epochs(state, candidate, terms, workers)
+        epochs = max(candidate.trained, longer)
         now = math.log(max(candidate.error, 0.5 / terms.rows))
-        mean = now - CURVE.gain(candidate.trained, epochs, scheduled=True)
+        mean = now - CURVE.gain(candidate.trained, epochs)
         noise = _noise(candidate.error, candidate.trained, epochs, terms)
         if found:
-            expected, spread = _prior(candidate.parent, found)
+            expected, spread = _prior(candidate.parent, found, seen)
+            if candidate.parent in found:
+                seen.append((mean - expected) ** 2 - noise**2)
             weight = spread**2 / (spread**2 + noise**2)
             mean, noise = expected + weight * (mean - expected), math.sqrt(weight) * noise
         found[place] = Belief(mean, noise, epochs)
-    return found
+    return found, seen
 
 
-def _prior(parent: int | None, believed: Mapping[int, Belief]) -> tuple[float, float]:
-    """What is expected of a candidate before its first result."""
-    first = next(iter(believed.values()))
+def _prior(parent: int | None, believed: Mapping[int, Belief], seen: Sequence[float]) -> tuple[float, float]:
+    """What is expected of a candidate before its first result.
+
+    Args:
+        parent: Place of the candidate that it is a mutant of; ``None`` for others.
+        believed: What is expected of those with a result.
+        seen: How far mutants were from what was expected of them: squares, less those of the noise.
+    """
     if parent is not None and parent in believed:
-        return believed[parent].mean + MUTANT[0], MUTANT[1]
-    return first.mean + OTHER[0], OTHER[1]
+        variance = (EVIDENCE * MUTANT[1] ** 2 + sum(seen)) / (EVIDENCE + len(seen))
+        return believed[parent].mean + MUTANT[0], math.sqrt(max(variance, (MUTANT[1] / 4) ** 2))
+    return next(iter(believed.values())).mean + OTHER[0], OTHER[1]
 
 
 def _noise(error: float, trained: float, epochs: float, terms: Terms) -> float:
@@ -268,44 +314,40 @@ def _epochs(state: RaceState, candidate: Candidate, terms: Terms, workers: int) 
 
 def _cost(state: RaceState, terms: Terms, workers: int, seconds: float, epochs: float) -> float:
     """What it costs the answer, which would have so many epochs, that a worker is busy for some seconds."""
-    left = seconds_left(state, terms, workers)
-    share = min(0.95, seconds / workers / left)
-    return -CURVE.slope(epochs) * math.log(1.0 - share)
-
-
-def _normal(z: float) -> tuple[float, float]:
-    """Density and distribution function of the standard normal distribution."""
-    return math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi), 0.5 * math.erfc(-z / math.sqrt(2.0))
+    after = _left(terms, (state.spent + seconds) / workers)
+    return CURVE.slope(epochs) * math.log(seconds_left(state, terms, workers) / after)
 
 
 def _improvement(behind: float, deviation: float) -> float:
-    """Expected gain on the leader of one that is expected behind it, once some uncertainty is resolved."""
+    """Expected gain on the leader of one that is expected behind it, once some uncertainty is resolved.
+
+    >>> _improvement(0.0, 0.1) > _improvement(0.1, 0.1) > 0
+    True
+    """
     z = -behind / max(deviation, 1e-9)
-    density, below = _normal(z)
-    return deviation * (density + z * below)
+    density = math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+    return deviation * (density + z * 0.5 * math.erfc(-z / math.sqrt(2.0)))
 
 
 def _promotions(state: RaceState, problem: Problem, terms: Terms, believed: Mapping[int, Belief]) -> Iterator[Step]:
-    """Training each candidate that waits on to the next level."""
+    """Training the candidates that wait for longer, the most promising ones."""
     order = sorted(believed, key=lambda place: believed[place].mean)
     for place in order[: 2 * problem.workers]:
         candidate, belief = state.candidates[place], believed[place]
         level = candidate.level + 1
-        if candidate.running or candidate.checkpoint is None or level >= len(terms.levels):
-            continue
         rival = next((other for other in order if other != place), None)
-        if rival is None:
+        if candidate.running or candidate.settled or rival is None or level >= len(terms.levels):
             continue
-        fidelity, rate = terms.levels[level], candidate.error or 0.0
-        resolved = belief.deviation**2 - _noise(rate, fidelity.cost, belief.epochs, terms) ** 2
-        gain = _improvement(abs(belief.mean - believed[rival].mean), math.sqrt(max(0.0, resolved)))
-        seconds = (fidelity.cost - candidate.trained) * candidate.pace + candidate.overhead
-        cost = _cost(state, terms, problem.workers, seconds, belief.epochs)
-        why = {"by": "promotion", "level": level}
+        fidelity = terms.levels[level]
+        after = _noise(candidate.error or 0.0, fidelity.cost, belief.epochs, terms)
+        resolved = math.sqrt(max(0.0, belief.deviation**2 - after**2))
+        gain = _improvement(abs(belief.mean - believed[rival].mean), resolved)
+        seconds = fidelity.cost * candidate.pace + candidate.overhead
+        why = {"by": "promotion", "level": level, "whole": True}
         yield Step(
             gain,
-            cost * (UNSEEN if place == order[0] else 1.0),
-            Proposal(candidate.architecture, fidelity, candidate.trial, why, candidate.checkpoint),
+            _cost(state, terms, problem.workers, seconds, belief.epochs),
+            Proposal(candidate.architecture, fidelity, candidate.trial, why),
         )
 
 
@@ -314,36 +356,38 @@ def _entry(
 ) -> Step:
     """Letting another network enter."""
     parents = (place for place, known in enumerate(state.candidates) if known.trial == proposal.parent)
-    expected, spread = _prior(next(parents, None), believed)
-    leader = min(believed.values(), key=lambda belief: belief.mean)
-    flops = float(problem.costs(proposal.architecture)["flops"])
-    slower = flops / terms.flops
-    first = next((known for known in state.candidates if known.pace), state.candidates[0])
-    seconds = terms.levels[0].cost * first.pace * slower + first.overhead
-    epochs = max(leader.epochs / slower, terms.levels[0].cost)
-    noise = _noise(math.exp(min(expected, -1e-3)), terms.levels[0].cost, epochs, terms)
-    resolved = spread**2 / math.sqrt(spread**2 + noise**2)
-    cost = _cost(state, terms, problem.workers, seconds, leader.epochs)
-    return Step(_improvement(expected - leader.mean, resolved), cost, proposal)
+    expected, spread = _prior(next(parents, None), believed, _judged(state, terms, problem.workers)[1])
+    best = min(believed.values(), key=lambda belief: belief.mean)
+    slower = float(problem.costs(proposal.architecture)["flops"]) / terms.flops
+    pace, overhead = next(
+        ((known.pace, known.overhead) for known in state.candidates if known.pace), (terms.pace, terms.overhead)
+    )
+    trained = terms.levels[0].cost
+    noise = _noise(math.exp(min(expected, -1e-3)), trained, max(best.epochs / slower, trained), terms)
+    gain = _improvement(expected - best.mean, spread**2 / math.hypot(spread, noise))
+    seconds = trained * pace * slower + overhead
+    return Step(gain, _cost(state, terms, problem.workers, seconds, best.epochs), proposal)
 
 
 def _newcomers(
     state: RaceState, problem: Problem, terms: Terms, best: int | None, rng: np.random.Generator
 ) -> Iterator[Proposal]:
-    """What could enter next: the references, then mutants of the best; random draws if nothing has a result."""
+    """What could enter next: the start, mutants of the best and other references in turn, random draws in the end."""
     known = {candidate.architecture for candidate in state.candidates}
     references: Mapping[str, Architecture] = getattr(problem.space, "references", {})
-    first = terms.levels[0]
-    for name in sorted(references, key=lambda name: name != terms.start):
-        if references[name] not in known and problem.feasible(references[name]):
-            yield Proposal(references[name], first, why={"by": "reference", "reference": name, "level": 0})
+    short = terms.levels[0]
+    left = [name for name in sorted(references, key=lambda name: name != terms.start) if references[name] not in known]
+    left = [name for name in left if problem.feasible(references[name])]
     parent = None if best is None else state.candidates[best]
-    mutant = None if parent is None else _mutant(problem, parent.architecture, known, rng)
-    if parent is None or mutant is None:
-        yield Proposal(sample_feasible(problem, rng, avoid=known), first, why={"by": "random", "level": 0})
-        return
-    why = {"by": "mutation", "edit": edit(problem, parent.architecture, mutant), "level": 0}
-    yield Proposal(mutant, first, parent.trial, why)
+    if parent is not None and len(state.candidates) % 2:
+        mutant = _mutant(problem, parent.architecture, known, rng)
+        if mutant is not None:
+            why = {"by": "mutation", "edit": edit(problem, parent.architecture, mutant), "level": 0, "whole": True}
+            yield Proposal(mutant, short, parent.trial, why)
+    for name in left:
+        yield Proposal(references[name], short, why={"by": "reference", "reference": name, "level": 0, "whole": True})
+    drawn = sample_feasible(problem, rng, avoid=known)
+    yield Proposal(drawn, short, why={"by": "random", "level": 0, "whole": True})
 
 
 def _mutant(

@@ -18,8 +18,9 @@ CATEGORIES = 32
 """Categories of a column that get a feature of their own; where there are more, the rarer ones share "other"."""
 
 Scaling = Literal["robust", "standard"]
-"""How numbers of tables are scaled: by quartiles with smooth clipping, or by mean and standard deviation, as runs stored by
-earlier versions have it."""
+"""How numbers of tables are scaled: by quartiles with smooth clipping, or by mean and standard deviation.
+
+Runs stored by earlier versions have the second."""
 
 _CHUNK = 4096
 _NAMED_ID = re.compile(r"(^|[\W_])(id|key|index|idx|nr|no|row)$|^unnamed: \d+$", re.IGNORECASE)
@@ -69,7 +70,7 @@ def fit_table(
 
 
 def column_sizes(record: Mapping[str, Any]) -> tuple[int, ...]:
-    """The entries of each column in a row: 1 for a number and for what was missing, the categories of a one-hot group."""
+    """The entries of each column in a row: 1 for a number or an indicator, k for a one-hot group."""
     sizes: list[int] = []
     for column in record["columns"]:
         if column["kind"] == "number":

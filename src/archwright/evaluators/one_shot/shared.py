@@ -18,7 +18,7 @@ from torch import Tensor
 
 from archwright.errors import ArchwrightError, EvaluationError
 from archwright.evaluators.batches import Batches
-from archwright.evaluators.engine import criterion, steps_of
+from archwright.evaluators.engine import criterion, joined, steps_of
 from archwright.evaluators.one_shot.optim import SharedSGD
 from archwright.evaluators.one_shot.picker import Picker
 from archwright.evaluators.recipe import Recipe
@@ -119,7 +119,7 @@ class Shared:
         """How well a path does on a batch, with its own statistics: accuracy, or minus the squared error."""
         outputs = self.net(batch[0], architecture).detach().float()
         if self.kind == "classification":
-            return float((outputs.argmax(1) == batch[1]).float().mean())
+            return float((joined(outputs, batch[1]).argmax(1) == batch[1]).float().mean())
         return -float(self.criterion(outputs, batch[1]))
 
     def extremes(self) -> tuple[Architecture, Architecture]:

@@ -1,6 +1,6 @@
 """Blocks on rows of tables, whose entries are numbers and one-hot groups: (N, F).
 
-The layout of a row is the tuple of the sizes of its columns: 1 for a number, k for a one-hot group of k categories.
+The layout of a row is the tuple of the sizes of its columns: 1 for a number, k for a one-hot group.
 An empty layout means that every entry is a number.
 """
 
@@ -19,7 +19,7 @@ RANGE = 2.0
 
 
 def runs(features: int, columns: tuple[int, ...], numbers: bool) -> list[tuple[int, int]]:
-    """The entries ``(start, stop)`` of a row that are numbers, neighbours together, or of each one-hot group."""
+    """The entries ``(start, stop)`` of a row that are numbers (neighbours together) or one-hot groups."""
     if columns and sum(columns) != features:
         raise ValueError(f"got rows of {features} entries for columns of {sum(columns)}, expected the task's own rows")
     found: list[tuple[int, int]] = []
@@ -38,7 +38,7 @@ def entries(x: Tensor, places: list[tuple[int, int]]) -> Tensor:
 
 
 class EntryScale(nn.Module):
-    """A learned factor for each entry (RealMLP, Holzmüller et al. 2024); it learns six times as fast as other weights."""
+    """A learned factor for each entry (RealMLP), which learns six times as fast as other weights."""
 
     SPEED = 6.0
 
@@ -51,9 +51,10 @@ class EntryScale(nn.Module):
 
 
 class ColumnEmbedding(nn.Module):
-    """Base of embeddings: each number becomes ``width`` features, each category gets ``categories`` beside its one-hot entry.
+    """Base of embeddings: each number becomes ``width`` features.
 
-    The features of the numbers come first, then the one-hot groups, then the embeddings of the categories.
+    Each category gets ``categories`` features beside its one-hot entry. The features of the numbers come first,
+    then the one-hot groups, then the features of the categories.
     """
 
     def __init__(self, features: int, columns: tuple[int, ...], parts: int, width: int, categories: int) -> None:
@@ -87,7 +88,7 @@ class ColumnEmbedding(nn.Module):
 
 
 class PeriodicEmbedding(ColumnEmbedding):
-    """Waves of learned frequencies and a linear layer for each number, the number itself beside (PBLD of RealMLP)."""
+    """Waves of learned frequencies, a linear layer, and the number itself beside (PBLD of RealMLP)."""
 
     def __init__(
         self,
@@ -107,10 +108,10 @@ class PeriodicEmbedding(ColumnEmbedding):
 
 
 class PiecewiseEmbedding(ColumnEmbedding):
-    """A continuous piecewise linear function of each number for each feature (Gorishniy et al. 2022, arXiv 2203.05556).
+    """Piecewise linear functions of each number (Gorishniy et al. 2022, arXiv 2203.05556).
 
-    The bins are quantiles of the training rows; before they are known, they are equally wide. The functions begin as
-    straight lines.
+    The bins are quantiles of the training rows; before they are known, they are equally wide. The functions
+    begin as straight lines.
     """
 
     left: Tensor
@@ -148,7 +149,7 @@ class PiecewiseEmbedding(ColumnEmbedding):
 
 
 def bin_edges(values: Tensor, bins: int) -> Tensor:
-    """Edges of at most this many bins: quantiles of the values, and if some of these are equal, of the distinct others."""
+    """Edges of at most this many bins: quantiles, and if some are equal, those of the distinct others."""
     edges = torch.quantile(values, torch.linspace(0, 1, bins + 1)).unique()  # type: ignore[no-untyped-call]
     others = values[~torch.isin(values, edges)].unique()  # type: ignore[no-untyped-call]
     free = min(bins + 1 - len(edges), len(others))
@@ -179,9 +180,9 @@ class ColumnTokens(nn.Module):
 
 
 class Members(nn.Module):
-    """The row as each of several members of an ensemble sees it, its entries with signs of their own: (F,) to (F, members).
+    """The row with random signs for each member of an ensemble: (F,) to (F, members).
 
-    Layers that come later are shared by the members (TabM-mini, Gorishniy et al. 2025, arXiv 2410.24210).
+    The signs are learned on. Layers that come later are shared by the members (TabM-mini, Gorishniy et al. 2025, arXiv 2410.24210).
     """
 
     def __init__(self, features: int, members: int = 16) -> None:
@@ -195,8 +196,8 @@ class Members(nn.Module):
 class MemberHead(nn.Module):
     """A fully connected layer for each member of an ensemble: (F, members) to (width,).
 
-    In training it gives the outputs of each member, (N, width, members), so that each has its own loss. In evaluation
-    it gives their mean; of several outputs, which are logits of classes, the logarithm of the mean probability.
+    In training it gives the outputs of each member, (N, width, members), so that each has its own loss. In
+    evaluation it gives their mean; of several outputs, which are logits, the logarithm of the mean probability.
     """
 
     def __init__(self, in_shape: tuple[int, ...], width: int) -> None:

@@ -1,4 +1,4 @@
-"""Blocks on vectors, (N, F) to (N, width), or on those of each member of an ensemble, (N, F, members)."""
+"""Blocks on vectors (N, F), or on those of each member of an ensemble (N, F, members)."""
 
 # mypy: disable-error-code="no-any-return"
 # ruff: noqa: D102
@@ -68,7 +68,7 @@ class Dense(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Norm, linear layer, activation, dropout, linear layer, residual (ResNet of Gorishniy et al. 2021)."""
+    """Norm, linear layer, activation, dropout, linear layer, residual (Gorishniy et al. 2021)."""
 
     def __init__(
         self, features: int, ratio: float = 2, activation: str = "relu", norm: str = "batch", dropout: float = 0.0

@@ -1,4 +1,4 @@
-"""Networks for tables: perceptrons, plain, residual or as ensembles, and transformers of columns."""
+"""Networks for tables: perceptrons, residual networks, ensembles, transformers of columns."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ def mlp(
     dropouts: Sequence[float] = (0.0, 0.1, 0.3),
     members: int = MEMBERS,
 ) -> Space:
-    """Networks for tables: perceptrons, residual ones, ensembles that share weights, transformers of columns.
+    """Networks for tables: perceptrons, residual networks, ensembles, transformers of columns.
 
-    Numbers are taken as they are, as waves (RealMLP, arXiv 2407.04491) or piecewise linear (arXiv 2203.05556). Ensembles
-    are TabM-mini (arXiv 2410.24210), residual blocks and transformers those of Gorishniy et al. 2021 (arXiv 2106.11959).
+    Numbers are taken as they are, as waves (RealMLP, arXiv 2407.04491) or piecewise linear (arXiv 2203.05556).
+    Ensembles share their weights as in TabM-mini (arXiv 2410.24210); residual blocks and transformers are those
+    of Gorishniy et al. 2021 (arXiv 2106.11959).
 
     Args:
         depth: Largest number of hidden layers or blocks.
@@ -88,7 +89,7 @@ def _transformer(depth: int) -> Expression:
 
 
 def _references(depth: int, widths: Sequence[int], dropouts: Sequence[float]) -> dict[str, dict[str, int | str]]:
-    """Well-known networks, the best first: at the widths and depths of the space nearest to theirs."""
+    """Well-known networks, the best first, at the nearest widths and depths of the space."""
 
     def settings(layers: int, width: int, dropout: float, **more: str) -> dict[str, int | str]:
         return {
@@ -109,7 +110,7 @@ def _references(depth: int, widths: Sequence[int], dropouts: Sequence[float]) ->
         "mlp-piecewise": settings(3, 256, 0.1, network="single", **piecewise),
         "tabm": settings(2, 128, 0.1, network="ensemble", **piecewise),
         "realmlp": settings(3, 256, 0.1, network="single", **{**periodic, "activation": "silu"}),
-        "resnet": settings(2, 128, 0.1, network="single", **{"stem.numbers": "plain", **blocks}),
+        "resnet": settings(2, 128, 0.1, network="single", **{**piecewise, **blocks}),
         "mlp": settings(3, 256, 0.1, network="single", **{"stem.numbers": "plain"}),
         "ft-transformer": {
             "network": "transformer",

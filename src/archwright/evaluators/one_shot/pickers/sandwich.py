@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from archwright.evaluators.engine import joined
 from archwright.evaluators.one_shot.picker import Batch, Picker
 from archwright.evaluators.one_shot.shared import Shared
 from archwright.problem import Architecture
@@ -85,9 +86,9 @@ class Sandwich(Picker):
         outputs = shared.net(batch[0], self.largest).float()
         loss = shared.criterion(outputs, batch[1])
         loss.backward()  # type: ignore[no-untyped-call]
-        taught = outputs.detach()
+        taught = joined(outputs.detach(), batch[1])
         for path in smaller:
-            own = shared.net(batch[0], path).float()
+            own = joined(shared.net(batch[0], path).float(), batch[1])
             if shared.kind == "classification":
                 lesson = functional.kl_div(own.log_softmax(1), taught.softmax(1), reduction="none").sum(1).mean()
             else:
