@@ -37,8 +37,9 @@ def flops(name, space=SPACE):
     return toy_problem(space).costs(space.references[name])["flops"]
 
 
-def terms(epochs=30, seconds=60.0, rows=1500, start="medium"):
-    return Terms(start, flops(start), epochs, seconds, rows)
+def terms(epochs=60, spare=0.0, rows=1500, start="medium", overhead=0.0):
+    """A training of so many epochs of a second each."""
+    return Terms(start, flops(start), epochs, float(epochs), spare, 1.0, overhead, rows)
 
 
 def problem(about, space=SPACE, **changes):
