@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import archwright as aw
 from archwright.engine.safeguard import KEPT, goes_on, harm, harmful, kept_share, supported_epochs
-from archwright.evaluators import train
+from archwright.evaluators import Train, train
 from archwright.evaluators.train import _rows, kept_back
 from archwright.problem import FINAL, purpose
 from archwright.problem.final import Comparison
@@ -115,10 +115,14 @@ def test_rows_kept_back_are_none_that_the_final_training_sees(digits, share, see
 @pytest.fixture
 def go(tmp_path):
     def search(**settings):
-        given = {"budget": "6s", "strategy": "random", "fidelity": aw.Fidelity(2), "baseline": 0.0, **settings}
+        given = {"budget": "6s", "strategy": "random", "fidelity": aw.Fidelity(8), "baseline": 0.0, **settings}
         return aw.search("digits", space=SPACE, workers=1, store=tmp_path, name="safe", progress="none", **given)
 
     return search
+
+
+class Killed(BaseException):
+    """As a process that is killed."""
 
 
 def final_of(result):
@@ -139,14 +143,16 @@ def test_a_final_training_is_measured_on_rows_that_it_has_not_seen(go, monkeypat
     again = final_of(result)
     kept = kept_back(digits, KEPT, result.settings.seed)
     assert again.proposal.why["keep"] == KEPT
+    assert again.proposal.fidelity.epochs <= again.proposal.why["most"]
+    assert again.final.epoch <= again.proposal.why["most"]
     assert rows == [(len(digits.train) + len(digits.valid) - len(kept), len(kept))]
     assert "seen" not in again.final.notes
-    assert result.final.weights == again.final.artifacts["checkpoint"]
-    assert not [said for said in result.final.warnings if "did worse" in said]
-    task, artifacts = result.task, result.store.artifacts("safe")
-    found = harm(result.problem, task, again, result.trials[result.final.trial], artifacts)
-    assert found is not None
-    assert not harmful(found)
+    found = result.trials[result.final.trial]
+    compared = harm(result.problem, digits, again, found, result.store.artifacts("safe"))
+    assert compared is not None
+    handed_over = found if harmful(compared) else again
+    assert result.final.weights == handed_over.final.artifacts["checkpoint"]
+    assert bool([said for said in result.final.warnings if "did worse" in said]) is harmful(compared)
 
 
 def test_a_final_training_that_ruined_the_weights_is_not_handed_over(go, monkeypatch):
@@ -170,12 +176,33 @@ def test_a_final_training_that_ruined_the_weights_is_not_handed_over(go, monkeyp
     assert result.final.test["accuracy"].value > 0.5
 
 
-def test_without_weights_or_rows_nothing_is_compared(go, tmp_path):
+def test_killed_and_resumed_the_final_training_keeps_back_the_same_rows(go, monkeypatch, tmp_path):
+    train_one = Train._train
+    monkeypatch.setattr(train, "INTERIM_EVERY", 0.0)
+
+    def dying(self, proposal, problem, seed):
+        for measurement in train_one(self, proposal, problem, seed):
+            yield measurement
+            if proposal.why.get("by") == FINAL and measurement.epoch == 2:
+                raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Train, "_train", dying)
+        with pytest.raises(Killed):
+            go(budget="8s")
+    result = aw.resume("safe", store=tmp_path, progress="none")
+    first, second = (trial.proposal for trial in result.trials if purpose(trial) == FINAL)
+    assert second.resume is not None
+    assert (second.why["keep"], second.why["most"]) == (first.why["keep"], first.why["most"])
+    assert second.why["keep"] == KEPT
+
+
+def test_without_weights_or_rows_nothing_is_compared(go, digits):
     result = go(budget="2 trials")
     again, artifacts = final_of(result), result.store.artifacts("safe")
     assert "keep" not in again.proposal.why
     assert "seen" in again.final.notes
-    assert harm(result.problem, result.task, again, result.trials[0], artifacts) is None
+    assert harm(result.problem, digits, again, result.trials[0], artifacts) is None
 
 
 @given(st.floats(-0.2, 0.2), st.floats(1e-3, 0.2))

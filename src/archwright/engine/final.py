@@ -171,7 +171,7 @@ def _answers(loop: Loop, artifacts: Artifacts) -> dict[int, Trial]:
 def _passed_over(loop: Loop, chosen: Trial) -> list[str]:
     """Says so where the chosen trial is not the one that scored best in the search."""
     best = loop.incumbent()
-    if best is None or best is chosen or loop.problem.score(best) == loop.problem.score(chosen):
+    if best is None or chosen in (best, loop.favourite()) or loop.problem.score(best) == loop.problem.score(chosen):
         return []
     metric = loop.problem.objectives[0].metric
     shown = [show(metric, value) for trial in (best, chosen) if (value := trial.value(metric)) is not None]
@@ -259,13 +259,16 @@ def _proposal(loop: Loop, trial: Trial, count: int, margin: float, valid: int) -
     why = dict(begun.why)
     wanted: Fidelity | None = loop.ending.fidelity
     if problem.budget.seconds is not None:
-        rounds, least = -(-count // problem.workers), 0.0 if begun.resume else loop.trained_for(trial)
+        trained = loop.trained_for(trial)
+        rounds, least = -(-count // problem.workers), 0.0 if begun.resume else trained
         why["seconds"] = round((loop.clock.left - margin) / rounds + why.get("spent", 0.0), 2)
         why["most"], why["threads"] = loop.ending.fidelity.epochs, loop.ending.threads
         wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), least)
-        if least:
+        if trained:
             why["most"] = supported_epochs(trial, problem, why["most"], loop.trials.values())
             why["keep"] = kept_share(problem, trial, valid, why["most"])
+        if wanted is not None:
+            wanted = Fidelity(min(wanted.epochs, why["most"]))
     return None if wanted is None else msgspec.structs.replace(begun, fidelity=wanted, why=why)
 
 
