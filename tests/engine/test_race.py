@@ -113,10 +113,8 @@ def test_killed_in_the_final_training_it_goes_on_from_there(go, pictures, tmp_pa
     monkeypatch.setattr(train, "INTERIM_EVERY", 0.0)
 
     def dying(self, proposal, problem, seed):
-        begun = 0
-        for measurement in train_one(self, proposal, problem, seed):
+        for begun, measurement in enumerate(train_one(self, proposal, problem, seed), 1):
             yield measurement
-            begun += 1
             if proposal.why.get("by") == FINAL and begun == 3:
                 raise Killed
 

@@ -193,8 +193,7 @@ class Loop:
     def favourite(self) -> Trial | None:
         """Return the trial that the strategy would answer with; ``None`` if it leaves that to the scores."""
         answer = getattr(self.strategy, "answer", None)
-        number = answer(self._state, self.problem) if answer else None
-        return None if number is None else self.trials[number]
+        return self.trials.get(answer(self._state, self.problem)) if answer else None
 
     @property
     def spent(self) -> dict[str, float]:
