@@ -37,9 +37,8 @@ def flops(name, space=SPACE):
     return toy_problem(space).costs(space.references[name])["flops"]
 
 
-def terms(epochs=60, spare=0.0, rows=1500, start="medium", overhead=0.0):
-    """A training of so many epochs of a second each."""
-    return Terms(start, flops(start), epochs, float(epochs), spare, 1.0, overhead, rows)
+def terms(epochs=30, seconds=60.0, rows=1500, start="medium", spare=0.0):
+    return Terms(start, flops(start), epochs, seconds, spare, 1.0, 0.0, rows)
 
 
 def problem(about, space=SPACE, **changes):
@@ -137,14 +136,15 @@ def test_references_that_break_a_constraint_do_not_enter():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_promotion_goes_on_from_its_own_checkpoint(workers):
+def test_a_promotion_is_a_longer_training_of_the_same_network(workers):
     found = run(terms(60, 600.0), workers=workers)
     levels = terms(60).levels
     promotions = [trial for trial in found.trials if trial.proposal.why["by"] == "promotion"]
     assert promotions
     for trial in promotions:
         before = found.trials[trial.proposal.parent]
-        assert trial.proposal.resume == before.final.artifacts["checkpoint"]
+        assert trial.proposal.resume is None
+        assert trial.proposal.why["whole"]
         assert trial.proposal.architecture == before.proposal.architecture
         assert trial.proposal.fidelity == levels[levels.index(before.proposal.fidelity) + 1]
     assert len({(trial.proposal.architecture, trial.proposal.fidelity) for trial in found.trials}) == len(found.trials)
@@ -157,18 +157,55 @@ def test_steps_say_what_they_are_expected_to_gain_and_to_cost():
     assert all(why["expected_gain"] > 0 <= why["cost"] < why["expected_gain"] + 1e-4 for why in steps[1:])
 
 
-def test_a_second_worker_waits_for_the_first_result_and_then_works():
-    given, auto = problem(terms(30, 600.0), workers=2), Auto()
+def test_a_second_worker_works_from_the_start_if_networks_are_to_be_compared():
+    given, auto = problem(terms(30, 6000.0), workers=2), Auto()
     state, rng = auto.init(given), np.random.default_rng(0)
     first = auto.ask(state, given, rng)
     state = auto.tell(state, given, Trial(0, first))
+    beside = auto.ask(state, given, rng)
+    assert beside.architecture != first.architecture
+    state = auto.tell(state, given, Trial(1, beside))
     assert auto.ask(state, given, rng) is None
     measured = Measurement({"accuracy": 0.5, "params": 1.0}, 1, 1.0, {"checkpoint": "a"})
     state = auto.tell(state, given, Trial(0, first, "finished", (measured,), seconds=1.0))
-    second = auto.ask(state, given, rng)
-    state = auto.tell(state, given, Trial(1, second))
     third = auto.ask(state, given, rng)
-    assert first.architecture != second.architecture != third.architecture
+    assert third.architecture not in (first.architecture, beside.architecture)
+
+
+def test_if_no_comparison_is_worth_its_time_the_answer_s_training_begins_at_once():
+    given, auto = problem(terms(4, 4.0)), Auto()
+    state, rng = auto.init(given), np.random.default_rng(0)
+    first = auto.ask(state, given, rng)
+    assert first.why["probe"]
+    assert not first.why["whole"]
+    measured = Measurement({"accuracy": 0.5, "params": 1.0}, 1, 1.0, {"checkpoint": "a"})
+    state = auto.tell(state, given, Trial(0, first))
+    assert auto.ask(state, given, rng) is None
+    state = auto.tell(state, given, Trial(0, first, "finished", (measured,), seconds=0.1))
+    assert auto.ask(state, given, rng) is None
+    assert auto.answer(state, given) == 0
+
+
+def test_time_that_the_answer_does_not_need_costs_nothing():
+    few, many = (len(run(terms(30, 60.0, spare=spare)).trials) for spare in (0.0, 600.0))
+    assert many > 3 * few
+    top = terms().levels[-1]
+    assert any(trial.proposal.fidelity == top for trial in run(terms(30, 60.0, spare=600.0)).trials)
+
+
+def test_a_longer_training_that_was_no_better_ends_a_curve():
+    given = problem(terms(60, 600.0))
+    state = RaceState()
+    for number, (level, accuracy) in enumerate(((0, 0.8), (1, 0.7))):
+        why = {"by": "reference" if not level else "promotion", "level": level}
+        proposal = Proposal(candidate(0, 0).architecture, terms(60).levels[level], number - 1 if level else None, why)
+        measured = Measurement({"accuracy": accuracy}, 1, 1.0)
+        state = race.tell(state, given, Trial(number, proposal))
+        state = race.tell(state, given, Trial(number, proposal, "finished", (measured,), seconds=1.0))
+    assert state.candidates[0].settled
+    assert Auto().answer(state, given) == 0
+    believed = beliefs(state, terms(60, 600.0), 1)[0]
+    assert believed.mean == pytest.approx(math.log(0.2))
 
 
 def test_two_workers_try_more_than_one():
@@ -178,7 +215,7 @@ def test_two_workers_try_more_than_one():
 
 def candidate(number, error, trained=9.0, pace=1.0, parent=None, running=False):
     network = SPACE.architecture(*np.unravel_index(number, SPACE.options))
-    return Candidate(network, number, parent, 2, trained, error, pace, f"weights{number}", running)
+    return Candidate(network, number, parent, 2, number, trained, error, pace=pace, running=running)
 
 
 def test_the_luckiest_of_short_trainings_is_not_taken_for_the_best():
@@ -237,7 +274,6 @@ def promoted(status, **changes):
 def test_a_promotion_that_was_stopped_leaves_its_network_in_the_lead():
     state, given = promoted("stopped", reason="the time for searching is up")
     assert Auto().answer(state, given) == 0
-    assert state.candidates[0].checkpoint == "weights0"
     assert (state.candidates[0].level, state.candidates[0].running) == (0, False)
     assert state.spent == pytest.approx(3.0)
 
@@ -248,13 +284,12 @@ def test_a_promotion_that_failed_takes_its_network_out_of_the_race():
 
 
 @given(st.integers(1, 400))
-def test_each_level_is_the_first_part_of_the_next_and_leaves_most_of_the_training(epochs):
+def test_levels_grow_to_the_whole_training(epochs):
     found = terms(epochs).levels
     costs = [level.cost for level in found]
     assert costs == sorted(set(costs))
-    assert costs[-1] <= max(epochs / 3, 0.25)
-    assert all(level.share == 1.0 for level in found[1:])
-    assert len(found) <= race.LEVELS
+    assert costs[-1] == epochs
+    assert len(found) == race.LEVELS
 
 
 @given(st.floats(1.0, 1e5), st.floats(0.0, 1e5), st.integers(1, 60))
@@ -301,7 +336,7 @@ def test_a_race_replayed_from_its_trials_proposes_the_same():
 
 
 def test_with_more_time_a_race_that_ended_goes_on():
-    about = terms(30, 60.0)
+    about = terms(30, 60.0, spare=20.0)
     found = run(about)
     rng = np.random.default_rng(0)
     later = about.with_seconds(600.0)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from archwright.explain import SCORED, fidelity
-from archwright.problem import FINAL, SUPERNET, Problem, Proposal, Trial, purpose
+from archwright.problem import BASELINE, FINAL, SUPERNET, Fidelity, Problem, Proposal, Trial, purpose
 
 
 class Accounts:
@@ -35,6 +35,18 @@ class Accounts:
         if proposal.resume is None or proposal.parent is None or proposal.why.get("by") == FINAL:
             return cost
         return max(0.0, cost - fidelity(self.trials[proposal.parent], self.problem).cost)
+
+    def control_is_due(self, share: float, trained: Fidelity) -> bool:
+        """Whether the control has less than its share; in a race, of which a trial is a good part, even with one more.
+
+        Args:
+            share: Of all trainings.
+            trained: What a trial of the control is trained with.
+        """
+        control = self.costs[BASELINE]
+        spent = self.costs["search"] + control
+        more = trained.cost if "race" in self.problem.settings else 0.0
+        return spent > 0 and control + more < share * (spent + more) + (1e-9 if more else 0.0)
 
     def unused(self, trial: Trial) -> float:
         """Epochs over all the training data that a trial was to train for and did not; 0 where it does not tell its epochs."""

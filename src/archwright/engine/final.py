@@ -264,7 +264,7 @@ def _proposal(loop: Loop, trial: Trial, count: int, margin: float, valid: int) -
         why["seconds"] = round((loop.clock.left - margin) / rounds + why.get("spent", 0.0), 2)
         why["most"], why["threads"] = loop.ending.fidelity.epochs, loop.ending.threads
         wanted = loop.ending.affordable(why["seconds"], loop.pace(trial), least)
-        if trained and before is None:
+        if trained:
             why["most"] = supported_epochs(trial, problem, why["most"], loop.trials.values())
             why["keep"] = kept_share(problem, trial, valid, why["most"])
         if wanted is not None:

@@ -193,8 +193,7 @@ class Loop:
     def favourite(self) -> Trial | None:
         """Return the trial that the strategy would answer with; ``None`` if it leaves that to the scores."""
         answer = getattr(self.strategy, "answer", None)
-        number = answer(self._state, self.problem) if answer else None
-        return None if number is None else self.trials[number]
+        return self.trials.get(answer(self._state, self.problem)) if answer else None
 
     @property
     def spent(self) -> dict[str, float]:
@@ -257,17 +256,11 @@ class Loop:
             return self._course.propose(self, rng, lambda: self._asked(rng))
         if self.baseline > 0 and self._repeats == 0:
             trained = self._highest(self._state, self.problem) if self._highest else self.problem.fidelity
-            if trained is not None and self._control_is_due(trained):
+            if trained is not None and self._accounts.control_is_due(self.baseline, trained):
                 drawn = self._random.ask(self._random_state, self.problem, rng)
-                return Proposal(drawn.architecture, trained, why={"by": BASELINE})
+                alike = {"whole": True} if "race" in self.problem.settings else {}
+                return Proposal(drawn.architecture, trained, why={"by": BASELINE, **alike})
         return self._asked(rng)
-
-    def _control_is_due(self, trained: Fidelity) -> bool:
-        """Whether the control has less than its share; in a race, of which a trial is a good part, even with one more."""
-        control = self._accounts.costs[BASELINE]
-        spent = self._accounts.costs["search"] + control
-        more = trained.cost if "race" in self.problem.settings else 0.0
-        return spent > 0 and control + more < self.baseline * (spent + more) + (more > 0) * 1e-9
 
     def _asked(self, rng: np.random.Generator) -> Proposal | None:
         """What the strategy proposes."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from archwright.graph import tabular  # noqa: F401
+from archwright.graph import attention, tabular  # noqa: F401
 from archwright.graph.ops import REQUIRED, OpSpec, register_op
 
 _IMAGE: Final = "archwright.graph.blocks.image:"
 _STEMS: Final = "archwright.graph.blocks.stems:"
 _CELLS: Final = "archwright.graph.blocks.cells:"
-_ATTENTION: Final = "archwright.graph.blocks.attention:"
 _POOLS: Final = "archwright.graph.blocks.pools:"
 _VECTOR: Final = "archwright.graph.blocks.vector:"
 _FUNCTIONS: Final = "archwright.graph.blocks.functions:"
@@ -157,35 +156,6 @@ _register(
     {"width": REQUIRED, "stride": 1},
     kind="conv",
     elastic=("width", "stride"),
-)
-
-_register(
-    "patch_embed",
-    _ATTENTION + "PatchEmbed",
-    "Patches of the map as tokens, with learned positions (ViT).",
-    {"width": REQUIRED, "patch": 4},
-    kind="conv",
-    receives="shape",
-    elastic=("width",),
-)
-_register(
-    "attention",
-    _ATTENTION + "Attention",
-    "Layer norm, self-attention of the positions of a map, residual (ViT).",
-    {"heads": 4, "head_dim": 16},
-    kind="linear",
-    elastic=("heads",),
-)
-_register(
-    "ffn",
-    _ATTENTION + "FeedForward",
-    "Layer norm, two linear layers with GELU on each position of a map, residual (ViT).",
-    {"ratio": 4},
-    kind="linear",
-    elastic=("ratio",),
-)
-_register(
-    "layer_norm", _ATTENTION + "LayerNorm", "Layer norm over the features of a vector or of each position.", kind="norm"
 )
 
 for _name, _block, _doc in (

@@ -13,6 +13,7 @@ from archwright.problem import Architecture, Constraint, Problem, Trial
 
 SAMPLE_TRIES = 1000
 MUTATE_TRIES = 50
+SIZED_TRIES = 30
 FRESH_TRIES = 10
 
 
@@ -82,6 +83,33 @@ def mutate_feasible(
         known += 1
         if known > FRESH_TRIES or child not in avoid:
             return child
+    return None
+
+
+def mutate_sized(
+    problem: Problem,
+    parent: Architecture,
+    rng: np.random.Generator,
+    sizes: tuple[float, float],
+    *,
+    avoid: Collection[Architecture] = (),
+) -> Architecture | None:
+    """Return a feasible mutation of about the parent's size; ``None`` if 30 tries find none, or there is no other.
+
+    Args:
+        problem: Space and constraints.
+        parent: What to mutate.
+        rng: Source of randomness.
+        sizes: Least and most FLOPs, relative to the parent's.
+        avoid: Architectures that are not returned.
+    """
+    size = max(1.0, float(problem.costs(parent)["flops"]))
+    for _ in range(SIZED_TRIES):
+        drawn = mutate_feasible(problem, parent, rng, avoid=avoid)
+        if drawn is None or drawn in avoid:
+            return None
+        if sizes[0] <= float(problem.costs(drawn)["flops"]) / size <= sizes[1]:
+            return drawn
     return None
 
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from archwright.problem import Architecture, Fidelity, Problem, Proposal, Trial
-from archwright.strategies.common import edit, mutate_feasible, sample_feasible
+from archwright.strategies.common import edit, mutate_sized, sample_feasible
 from archwright.strategies.extrapolation import CURVE, error, training_seconds
 
 ETA = 3
@@ -31,8 +31,6 @@ EVIDENCE = 4
 """... and how many mutants it takes until that counts as much."""
 SIZES = (0.4, 1.7)
 """Least and most FLOPs of a mutant, relative to those of its parent."""
-TRIES = 30
-"""Mutants that are drawn until one has such a size."""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -380,7 +378,7 @@ def _newcomers(
     left = [name for name in left if problem.feasible(references[name])]
     parent = None if best is None else state.candidates[best]
     if parent is not None and len(state.candidates) % 2:
-        mutant = _mutant(problem, parent.architecture, known, rng)
+        mutant = mutate_sized(problem, parent.architecture, rng, SIZES, avoid=known)
         if mutant is not None:
             why = {"by": "mutation", "edit": edit(problem, parent.architecture, mutant), "level": 0, "whole": True}
             yield Proposal(mutant, short, parent.trial, why)
@@ -388,17 +386,3 @@ def _newcomers(
         yield Proposal(references[name], short, why={"by": "reference", "reference": name, "level": 0, "whole": True})
     drawn = sample_feasible(problem, rng, avoid=known)
     yield Proposal(drawn, short, why={"by": "random", "level": 0, "whole": True})
-
-
-def _mutant(
-    problem: Problem, parent: Architecture, known: set[Architecture], rng: np.random.Generator
-) -> Architecture | None:
-    """A new mutant of about the parent's size; ``None`` if there seems to be none."""
-    size = float(problem.costs(parent)["flops"])
-    for _ in range(TRIES):
-        drawn = mutate_feasible(problem, parent, rng, avoid=known)
-        if drawn is None or drawn in known:
-            return None
-        if SIZES[0] <= float(problem.costs(drawn)["flops"]) / size <= SIZES[1]:
-            return drawn
-    return None

@@ -16,6 +16,7 @@ from archwright.tasks.arrays import in_memory, npz
 from archwright.tasks.builtin import BUILT_IN
 from archwright.tasks.fit import Scaling, column_sizes, fit_images, fit_table
 from archwright.tasks.images import image_folder, natural_changes
+from archwright.tasks.mirror import mirrors
 from archwright.tasks.preprocess import TEXT_SUFFIXES
 from archwright.tasks.raw import Raw, with_test
 from archwright.tasks.split import TEST, TRAIN, VALID, split
@@ -126,6 +127,15 @@ def _read_path(path: Path, written: str, target: str | None, image_size: int | N
     )
 
 
+def _changes(raw: Raw, classes: tuple[str, ...], x: np.ndarray, y: np.ndarray) -> tuple[str, ...]:
+    """The changes that keep a picture's class; if classes are numbers the pictures tell whether these are digits."""
+    if raw.augment is not None:
+        return raw.augment
+    if classes and all(label.isdigit() for label in classes):
+        return ("crop", "flip") if mirrors(x, y) else ("crop",)
+    return natural_changes(raw.record["channels"], classes)
+
+
 def make_task(raw: Raw, kind: str | None, seed: int, *, holdout: bool = True, scaling: Scaling = "robust") -> Task:
     """Checks, splits and preprocesses raw data."""
     raw = dataclasses.replace(raw, warnings=list(raw.warnings))
@@ -143,13 +153,7 @@ def make_task(raw: Raw, kind: str | None, seed: int, *, holdout: bool = True, sc
     raw.warnings += checks.check_repeats(compared, ys, classes)
     shape = tuple(int(size) for size in xs[0].shape[1:])
     columns = column_sizes(record) if raw.modality == "tabular" and scaling == "robust" else ()
-    augment = (
-        ()
-        if raw.modality != "image"
-        else raw.augment
-        if raw.augment is not None
-        else natural_changes(raw.record["channels"], classes)
-    )
+    augment = _changes(raw, classes, xs[0], ys[0]) if raw.modality == "image" else ()
     return Task(
         name=raw.name,
         kind=settled,

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from archwright.tasks import load_task
+from archwright.tasks.mirror import mirrors
+
+
+def test_digits_are_told_from_things():
+    digits = load_digits()
+    assert not mirrors(digits.images[:, None].astype("float32"), digits.target)
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 5, 800)
+    things = rng.random((5, 3, 16, 16))[y] + 0.3 * rng.standard_normal((800, 3, 16, 16))
+    things = np.where(rng.random(800)[:, None, None, None] < 0.5, things, things[..., ::-1]).astype("float32")
+    assert mirrors(things, y)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_few_pictures_are_survived(count):
+    assert mirrors(np.zeros((count, 1, 5, 9), "float32"), np.zeros(count, int)) in (True, False)
+
+
+def test_numbered_classes_of_things_are_mirrored():
+    rng = np.random.default_rng(1)
+    y = np.arange(200) % 4
+    x = (rng.random((4, 16, 16, 3))[y] * 200 + rng.random((200, 16, 16, 3)) * 50).astype("uint8")
+    x = np.concatenate([x, x[:, :, ::-1]])
+    assert load_task((x, np.concatenate([y, y]))).augment == ("crop", "flip")
+    digits = load_digits()
+    assert load_task((digits.images.astype("uint8"), digits.target)).augment == ("crop",)
