@@ -42,6 +42,7 @@ def pictures():
 @pytest.fixture
 def go(tmp_path, monkeypatch, pictures):
     monkeypatch.setattr(plan, "LEAST_EPOCHS", 10**6)
+    monkeypatch.setattr(plan, "EPOCHS", (3, 5000))
     monkeypatch.setattr(plan, "SEEN", 1)
 
     def search(budget="5s", **settings):
@@ -98,10 +99,15 @@ def test_the_answer_goes_on_from_the_leader_s_weights_inside_the_budget(go, pict
         assert "Beside it: after " in text
     more = aw.resume("short", budget="20s", data=pictures, store=tmp_path / "runs", progress="none")
     check(more, 20.0)
-    assert more.settings.notes["race"]["seconds"] == pytest.approx(terms["seconds"] + 15.0)
-    assert more.settings.notes["race"]["epochs"] > terms["epochs"]
+    later = more.settings.notes["race"]
+    assert later["seconds"] + later["spare"] == pytest.approx(terms["seconds"] + terms["spare"] + 15.0, abs=0.01)
     assert more.trials[: len(result.trials)] == result.trials
-    assert finals(more)[-1].proposal.why["seconds"] > final.proposal.why["seconds"]
+    longer = finals(more)[-1]
+    assert longer.proposal.why["seconds"] > 2 * final.proposal.why["seconds"]
+    assert more.final.epochs > result.final.epochs
+    again = aw.resume("short", data=pictures, store=tmp_path / "runs", progress="none")
+    assert finals(again) == finals(more), "without more time nothing is trained again"
+    assert again.final == more.final
 
 
 class Killed(BaseException):
@@ -113,15 +119,9 @@ def test_killed_in_the_final_training_it_goes_on_from_there(go, pictures, tmp_pa
     monkeypatch.setattr(train, "INTERIM_EVERY", 0.0)
 
     def dying(self, proposal, problem, seed):
-<<<<<<< HEAD
-        for number, measurement in enumerate(train_one(self, proposal, problem, seed)):
-            yield measurement
-            if proposal.why.get("by") == FINAL and number == 2:
-=======
         for begun, measurement in enumerate(train_one(self, proposal, problem, seed), 1):
             yield measurement
             if proposal.why.get("by") == FINAL and begun == 3:
->>>>>>> main
                 raise Killed
 
     with monkeypatch.context() as patched:
@@ -140,12 +140,13 @@ def test_killed_in_the_final_training_it_goes_on_from_there(go, pictures, tmp_pa
 
 @pytest.mark.parametrize("at", [0, 1])
 def test_killed_in_the_search_no_trial_is_lost_and_the_same_is_proposed(go, pictures, tmp_path, monkeypatch, at):
-    train_one = Train._train
+    train_one, begun = Train._train, []
     monkeypatch.setattr(race, "_cost", lambda state, *_: float(len(state.candidates) > 2))
 
     def dying(self, proposal, problem, seed):
+        begun.append(proposal)
         for measurement in train_one(self, proposal, problem, seed):
-            if proposal.why.get("reference") == list(SPACE.references)[at]:
+            if len(begun) > at:
                 raise Killed
             yield measurement
 

@@ -20,18 +20,20 @@ from archwright.tasks import load_task
 SPACE = aw.Space(chain(op("flatten"), op("dense", width=choice(8, 16)), op("linear", width=OUTPUTS)), "tiny")
 
 
-def problem(budget="1m", **settings):
-    signature = aw.Signature(((5,),), (2,))
-    return aw.Problem(SPACE, signature, (aw.Objective("accuracy"),), (), aw.Budget.parse(budget), settings=settings)
+def problem(epochs=1, **settings):
+    return aw.Problem(
+        SPACE, aw.Signature(((5,),), (2,)), (aw.Objective("accuracy"),), (), aw.Budget.parse("1m"),
+        fidelity=aw.Fidelity(epochs), settings=settings,
+    )  # fmt: skip
 
 
-def trial(losses, metric="log_loss", fidelity=None, **artifacts):
+def trial(losses, metric="log_loss", fidelity=None, why=None, **artifacts):
     """A trial with such a learning curve."""
     measured = tuple(
         aw.Measurement({metric: loss, "accuracy": 0.5}, epoch + 1, artifacts=artifacts)
         for epoch, loss in enumerate(losses)
     )
-    proposal = aw.Proposal(aw.Architecture(()), fidelity or aw.Fidelity(max(1, len(losses))))
+    proposal = aw.Proposal(aw.Architecture(()), fidelity or aw.Fidelity(max(1, len(losses))), why=why or {})
     return aw.Trial(0, proposal, "finished", measured)
 
 
@@ -70,28 +72,39 @@ def test_without_a_loss_it_is_as_long_as_the_trial_s_own_training_on_all_the_dat
 
 
 @pytest.mark.parametrize(
-    ("budget", "settings", "artifacts", "valid", "kept"),
+    ("epochs", "artifacts", "valid", "kept"),
     [
-        ("1m", {}, {"checkpoint": "a"}, 400, KEPT),
-        ("1m", {}, {"checkpoint": "a"}, 199, 0.0),
-        ("1m", {}, {}, 400, 0.0),
-        ("9 trials", {}, {"checkpoint": "a"}, 400, 0.0),
-        ("1m", {"race": {}}, {"checkpoint": "a"}, 400, 0.0),
+        (8, {"checkpoint": "a"}, 400, KEPT),
+        (8, {"checkpoint": "a"}, 199, 0.0),
+        (8, {}, 400, 0.0),
+        (3, {"checkpoint": "a"}, 400, 0.0),
     ],
-    ids=["kept", "few rows", "no weights", "no time limit", "race"],
+    ids=["kept", "few rows", "no weights", "a short training"],
 )
-def test_rows_are_kept_back_if_there_is_something_to_compare(budget, settings, artifacts, valid, kept):
-    assert kept_share(problem(budget, **settings), trial([0.5], **artifacts), valid) == kept
+def test_rows_are_kept_back_if_there_is_something_to_compare(epochs, artifacts, valid, kept):
+    found = trial([0.5], fidelity=aw.Fidelity(epochs), **artifacts)
+    assert kept_share(problem(epochs=8), found, valid, 60) == kept
 
 
-def test_only_the_unfinished_first_part_of_a_race_is_gone_on_from():
-    short, whole = (trial([0.5], fidelity=aw.Fidelity(epochs), checkpoint="a") for epochs in (1, 9))
-    race = aw.Problem(
-        SPACE, aw.Signature(((5,),), (2,)), (aw.Objective("accuracy"),), fidelity=aw.Fidelity(9), settings={"race": {}}
-    )
-    assert [goes_on(race, one) for one in (short, whole)] == ["a", None]
-    assert goes_on(problem(), short) is None
-    assert goes_on(race, trial([])) is None
+def test_only_the_beginning_of_the_answer_s_training_is_gone_on_from():
+    short, probe = (trial([0.5], checkpoint="a", why={"by": "reference", "probe": begun}) for begun in (False, True))
+    assert [goes_on(problem(race={}), one) for one in (short, probe)] == [None, "a"]
+    assert goes_on(problem(), probe) is None
+    assert goes_on(problem(race={}), trial([], why={"probe": True})) is None
+
+
+def test_a_longer_training_of_the_same_network_that_was_no_better_ends_its_curve():
+    def scored(number, epochs, accuracy, **why):
+        measured = aw.Measurement({"log_loss": 1.0 / epochs, "accuracy": accuracy}, epochs)
+        proposal = aw.Proposal(aw.Architecture(()), aw.Fidelity(epochs), why=why)
+        return aw.Trial(number, proposal, "finished", (measured,))
+
+    found, better, worse = scored(0, 2, 0.8), scored(1, 6, 0.9), scored(2, 6, 0.7)
+    assert supported_epochs(found, problem(epochs=18), 60) == 60
+    assert supported_epochs(found, problem(epochs=18), 60, [found, better]) == 60
+    assert supported_epochs(found, problem(epochs=18), 60, [found, better, worse]) == 2
+    final = scored(3, 18, 0.7, by=FINAL)
+    assert supported_epochs(found, problem(epochs=18), 60, [found, final]) == 60, "it saw those rows"
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,8 @@ def _trained(loop: Loop, chosen: list[Trial], margin: float, artifacts: Artifact
     """
     known, last = _answers(loop, artifacts), _last(loop)
     timed = loop.problem.budget.seconds is not None
-    again = [trial for trial in chosen if trial.id not in known or (timed and known[trial.id].id < last)]
+    more = timed and could_train_longer(loop)
+    again = [trial for trial in chosen if trial.id not in known or more or (timed and known[trial.id].id < last)]
     proposals = [found for trial in again if (found := _proposal(loop, trial, len(again), margin, valid)) is not None]
     given = {number: MORE * trial.proposal.why.get("seconds", 0.0) for number, trial in known.items()}
     loop.train_finalists(
@@ -156,6 +157,15 @@ def _trained(loop: Loop, chosen: list[Trial], margin: float, artifacts: Artifact
     )
     known = _answers(loop, artifacts)
     return {trial.id: known[trial.id] for trial in chosen if trial.id in known}
+
+
+def could_train_longer(loop: Loop) -> bool:
+    """Whether the answer's training ended with its time, not its epochs, and there is clearly more time by now."""
+    last = next(reversed(loop.of(FINAL)), None)
+    if last is None or last.final is None or "seconds" not in last.proposal.why:
+        return False
+    why = last.proposal.why
+    return last.final.epoch < why["most"] and loop.clock.left >= MORE * why["seconds"]
 
 
 def _answers(loop: Loop, artifacts: Artifacts) -> dict[int, Trial]:

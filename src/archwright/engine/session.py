@@ -91,11 +91,12 @@ def run_session(
                     limits=1, user_api="blas"
                 ):  # threads for a strategy's small matrices would only disturb the workers
                     why = loop.run()
-                if not own and task is not None and not concluded(run.events()):
-                    from archwright.engine.final import conclude
+                if not own and task is not None:
+                    from archwright.engine.final import conclude, could_train_longer
 
-                    watch.phase("training the finalists on train and validation data")
-                    conclude(loop, task, place.artifacts(name), settings.ensemble)
+                    if not concluded(run.events()) or could_train_longer(loop):
+                        watch.phase("training the finalists on train and validation data")
+                        conclude(loop, task, place.artifacts(name), settings.ensemble)
                 session.append("ended", None, {"why": why})
             except StrategyError as error:
                 session.append("ended", None, {"why": str(error)})
