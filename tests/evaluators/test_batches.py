@@ -44,14 +44,27 @@ def test_a_flip_mirrors_or_leaves(size, channels_last, seed):
 
 @LAWS
 @given(sizes, st.integers(1, 3), st.booleans(), st.integers(0, 99))
-def test_a_crop_shifts_and_repeats_the_edge(size, crop, channels_last, seed):
-    x = numbered(*size)
+def test_a_crop_shifts_and_mirrors_what_is_left(size, crop, channels_last, seed):
+    count, channels, height, width = size
+    height, width = height + crop, width + crop
+    x = numbered(count, channels, height, width)
     batch = Batches(x, Recipe(crop=crop), channels_last).augment(torch.arange(len(x)), stream(seed))
-    padded = torch.nn.functional.pad(x, (crop,) * 4, mode="replicate")
-    _, _, height, width = size
+    padded = torch.nn.functional.pad(x, (crop,) * 4, mode="reflect")
     shifts = range(2 * crop + 1)
     for image, around in zip(batch, padded):
         assert any(torch.equal(image, around[:, i : i + height, j : j + width]) for i in shifts for j in shifts)
+
+
+@LAWS
+@given(sizes, st.integers(1, 9), st.booleans(), st.integers(0, 99))
+def test_a_crop_wider_than_the_picture_shows_nothing_but_the_picture(size, crop, channels_last, seed):
+    x = numbered(*size)
+    batch = Batches(x, Recipe(crop=crop), channels_last).augment(torch.arange(len(x)), stream(seed))
+    assert batch.shape == x.shape
+    for image, original in zip(batch, x):
+        assert all(
+            set(shown.flatten().tolist()) <= set(plane.flatten().tolist()) for shown, plane in zip(image, original)
+        )
 
 
 @LAWS

@@ -165,7 +165,7 @@ def could_train_longer(loop: Loop) -> bool:
     if last is None or last.final is None or "seconds" not in last.proposal.why:
         return False
     why = last.proposal.why
-    return last.final.epoch < why["most"] and loop.clock.left >= MORE * why["seconds"]
+    return bool(last.final.epoch < why["most"] and loop.clock.left >= MORE * why["seconds"])
 
 
 def _answers(loop: Loop, artifacts: Artifacts) -> dict[int, Trial]:
