@@ -119,9 +119,9 @@ def test_killed_in_the_final_training_it_goes_on_from_there(go, pictures, tmp_pa
     monkeypatch.setattr(train, "INTERIM_EVERY", 0.0)
 
     def dying(self, proposal, problem, seed):
-        for begun, measurement in enumerate(train_one(self, proposal, problem, seed), 1):
+        for number, measurement in enumerate(train_one(self, proposal, problem, seed)):
             yield measurement
-            if proposal.why.get("by") == FINAL and begun == 3:
+            if proposal.why.get("by") == FINAL and number == 2:
                 raise Killed
 
     with monkeypatch.context() as patched:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from archwright.errors import EvaluationError
 from archwright.evaluators import Recipe, default_recipe
-from archwright.evaluators.recipe import AUGMENT_FROM, AUGMENT_TINY_FROM, SMALL_FROM
+from archwright.evaluators.recipe import AUGMENT_FROM, AUGMENT_GREY_FROM, AUGMENT_TINY_FROM, SMALL_FROM
 
 
 @settings(deadline=None, max_examples=50)
@@ -54,14 +54,17 @@ def test_defaults_follow_the_task_and_the_length_of_the_training(digits):
     assert short.batch_size < default_recipe(digits, 50_000, 5).batch_size == 128
 
 
-def pictures(side):
-    return SimpleNamespace(kind="classification", modality="image", shape=(3, side, side), augment=("flip",))
+def pictures(side, channels=3):
+    return SimpleNamespace(kind="classification", modality="image", shape=(channels, side, side), augment=("flip",))
 
 
-@pytest.mark.parametrize(("side", "least"), [(8, AUGMENT_TINY_FROM), (32, AUGMENT_FROM)])
-def test_long_trainings_augment_large_pictures_earlier_than_tiny_ones(side, least):
-    assert not default_recipe(pictures(side), 1000, least - 1).flip
-    assert default_recipe(pictures(side), 1000, least).flip
+@pytest.mark.parametrize(
+    ("side", "channels", "least"),
+    [(8, 3, AUGMENT_TINY_FROM), (8, 1, AUGMENT_TINY_FROM), (32, 3, AUGMENT_FROM), (28, 1, AUGMENT_GREY_FROM)],
+)
+def test_long_trainings_augment_large_pictures_earlier_than_tiny_ones(side, channels, least):
+    assert not default_recipe(pictures(side, channels), 1000, least - 1).flip
+    assert default_recipe(pictures(side, channels), 1000, least).flip
 
 
 def test_only_pictures_that_can_be_shrunk_begin_smaller():

@@ -126,8 +126,10 @@ class TaskLike(Protocol):
     def augment(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
-AUGMENT_FROM, AUGMENT_TINY_FROM = 4, 60
-"""Epochs from which augmentation is worth its slower start; the second for pictures of fewer than 16 pixels a side."""
+AUGMENT_FROM, AUGMENT_GREY_FROM, AUGMENT_TINY_FROM = 4, 20, 60
+"""Epochs from which augmentation is worth its slower start: for photos, for grey pictures, whose subjects are mostly centred,
+and for pictures of fewer than 16 pixels a side. In the time of 5 epochs of Fashion-MNIST shifts and flips cost a point of
+accuracy, in that of 5 of photos50 they bring one."""
 SMALL = ((0.35, 0.625), (0.6, 0.75))
 """Smaller pictures first, if their sides are SMALL_FROM pixels or more: an epoch then takes 0.4 and 0.6 of the time."""
 SMALL_FROM = 24
@@ -153,7 +155,8 @@ def default_recipe(task: TaskLike, rows: int, epochs: int) -> Recipe:
     if task.modality == "text":
         return Recipe("adamw", lr=1e-2, weight_decay=0.01, batch_size=min(batch, 64), average=0.5, clip=1.0)
     side = min(task.shape[1:])
-    augment = task.augment if epochs >= (AUGMENT_FROM if side >= LEAST_SIDE else AUGMENT_TINY_FROM) else ()
+    photo = AUGMENT_GREY_FROM if task.shape[0] == 1 else AUGMENT_FROM
+    augment = task.augment if epochs >= (photo if side >= LEAST_SIDE else AUGMENT_TINY_FROM) else ()
     return Recipe(
         lr=0.2,
         weight_decay=5e-4 if side >= LEAST_SIDE else 1e-3,
