@@ -72,11 +72,16 @@ def test_statistics_come_from_the_training_rows_alone(tmp_path):
 
 
 def test_training_inputs_are_standardised():
-    for name in ("digits", "wine"):
-        x = load_task(name).train.x.astype(np.float64)
-        axes = (0, 2, 3) if x.ndim == 4 else 0
+    for name, axes, scaling in (("digits", (0, 2, 3), "robust"), ("wine", 0, "standard")):
+        x = load_task(name, scaling=scaling).train.x.astype(np.float64)
         np.testing.assert_allclose(x.mean(axis=axes), 0, atol=1e-6)
         np.testing.assert_allclose(x.std(axis=axes), 1, atol=1e-6)
+
+
+def test_columns_of_tables_lie_around_their_medians_and_are_clipped():
+    x = load_task("wine").train.x
+    np.testing.assert_allclose(np.median(x, axis=0), 0, atol=1e-6)
+    assert np.abs(x).max() < 3
 
 
 @pytest.mark.parametrize("name", ["digits", "breast-cancer", "diabetes"])
@@ -109,5 +114,5 @@ def test_x_rays_of_pneumonia():
         assert (task.test.x == task.apply(file["test_images"])).all()
         assert (task.valid.x == task.apply(file["val_images"])).all()
         assert (task.train.y == file["train_labels"][:, 0]).all()
-    assert (task.kind, task.shape, task.augment) == ("classification", (1, 28, 28), ("crop",))
+    assert (task.kind, task.shape, task.augment) == ("classification", (1, 28, 28), ("crop", "flip"))
     assert any("8 of 524 validation rows" in warning for warning in task.warnings)
