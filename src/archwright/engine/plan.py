@@ -31,7 +31,8 @@ STEEP_SAMPLES = 500_000
 """Training samples up to which the error falls steeply: on Fashion-MNIST by a fifth from 3 to 10 epochs."""
 LEAST_EPOCHS = 8
 """If the time allows for fewer epochs than these, a trial sees a share of the data for as many."""
-LEAST_SHARE = 0.02
+LEAST_SHARE = 0.05
+"""Fewer rows than these tell networks apart by luck."""
 MOST_TRIALS = 100
 """Full trials that a time budget should allow for if they have epochs enough."""
 LEAST_TRIALS = 16
