@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ LEAST_TRIALS = 16
 EPOCHS = (3, 60)
 START_SECONDS = 5.0
 """Seconds that starting the workers is expected to take."""
+_SIZE = re.compile(r"-(small|medium|large|[\d.]+)$")
 REFERENCES = 6
 """References that a search begins with, at most."""
 OVERHEAD = 3.0
@@ -192,11 +194,10 @@ def first_references(budget: Budget) -> int:
 def family(name: str) -> str:
     """Return the name of a reference without its size.
 
-    >>> family("speednet-0.5"), family("DARTS")
-    ('speednet', 'DARTS')
+    >>> family("speednet-0.5"), family("resnet-small"), family("mlp-piecewise")
+    ('speednet', 'resnet', 'mlp-piecewise')
     """
-    before, _, size = name.rpartition("-")
-    return before if before else size
+    return _SIZE.sub("", name)
 
 
 def _epochs(samples: int, rows: int) -> int:
