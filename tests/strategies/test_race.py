@@ -38,7 +38,7 @@ def flops(name, space=SPACE):
 
 
 def terms(epochs=30, seconds=60.0, rows=1500, start="medium", spare=0.0):
-    return Terms(start, flops(start), epochs, seconds, spare, 1.0, 0.0, rows)
+    return Terms(start, flops(start), epochs, max(400, epochs), seconds, spare, 1.0, 0.0, rows)
 
 
 def problem(about, space=SPACE, **changes):
@@ -292,12 +292,14 @@ def test_levels_grow_to_the_whole_training(epochs):
     assert len(found) == race.LEVELS
 
 
-@given(st.floats(1.0, 1e5), st.floats(0.0, 1e5), st.integers(1, 60))
-def test_more_time_means_more_epochs_at_the_same_pace(seconds, more, epochs):
+@given(st.floats(10.0, 1e5), st.floats(0.0, 1e5), st.integers(1, 60))
+def test_more_time_means_more_epochs_at_the_same_pace_and_then_time_to_spare(seconds, more, epochs):
     before = terms(epochs, seconds)
     after = before.with_seconds(more)
-    assert after.seconds == pytest.approx(seconds + more, abs=1e-3)
-    assert after.epochs == pytest.approx(epochs * (seconds + more) / seconds, abs=0.5 + 1e-6)
+    wanted = epochs * (seconds + more) / seconds
+    assert after.seconds + after.spare == pytest.approx(seconds + more, abs=2e-3)
+    assert after.epochs == pytest.approx(min(before.most, wanted), abs=0.5 + 1e-6)
+    assert (after.spare > 1e-2) <= (after.epochs == before.most)
     assert (after.start, after.flops, after.rows) == (before.start, before.flops, before.rows)
 
 

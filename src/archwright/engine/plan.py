@@ -154,9 +154,9 @@ def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | N
     needed = seconds * most / max(epochs, most)
     shrunk = (planned.side(0.0, side) / side) ** 2 if side else 1.0
     trial = pace.epoch * flops[start] / flops[found[0]] * shrunk
-    return Terms(
-        names[start], flops[start], most, round(needed, 3), round(seconds - needed, 3), round(trial, 3), OVERHEAD, rows
-    )
+    spare = round(seconds - needed, 3)
+    size = flops[start]
+    return Terms(names[start], size, most, longest(task), round(needed, 3), spare, round(trial, 3), OVERHEAD, rows)
 
 
 def openers(problem: Problem, most: int) -> tuple[Start, ...]:

@@ -19,8 +19,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         optimizer: ``sgd`` (Nesterov momentum 0.9), ``adamw``, or ``muon``: momentum with orthogonalised steps for
-            dense kernels and hidden matrices (Jordan et al. 2024, kellerjordan.github.io/posts/muon), ``sgd`` for all
-            else.
+            dense kernels (Jordan et al. 2024, kellerjordan.github.io/posts/muon), ``sgd`` for all else.
         lr: Peak learning rate.
         weight_decay: Decay of the weights; biases and normalisation layers are not decayed.
         schedule: ``onecycle`` (linear up, then linear down to zero; Smith and Topin, arXiv 1708.07120) or ``cosine`` (short warm-up, then half a

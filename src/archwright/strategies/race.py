@@ -40,6 +40,7 @@ class Terms(msgspec.Struct, frozen=True):
         start: Name of the reference to begin with.
         flops: Its FLOPs.
         epochs: Epochs of its training as the answer, if no time is spent on searching.
+        most: Epochs of the longest training that can be of use.
         seconds: Seconds that this training takes.
         spare: Seconds beyond these.
         pace: Seconds of an epoch of a trial of it.
@@ -50,6 +51,7 @@ class Terms(msgspec.Struct, frozen=True):
     start: str
     flops: float
     epochs: int
+    most: int
     seconds: float
     spare: float
     pace: float
@@ -63,22 +65,19 @@ class Terms(msgspec.Struct, frozen=True):
         return None if found is None else msgspec.convert(found, cls)
 
     def with_seconds(self, more: float) -> Terms:
-        """Return the terms if there is more time than planned; what was spare stays so."""
-        factor = 1.0 if self.spare else (self.seconds + more) / self.seconds
-        return msgspec.structs.replace(
-            self,
-            seconds=round(self.seconds * factor, 3),
-            spare=round(self.spare + more, 3) if self.spare else 0.0,
-            epochs=max(1, round(self.epochs * factor)),
-        )
+        """Return the terms if there is more time than planned: more epochs, up to the most, then time to spare."""
+        total, epoch = self.seconds + self.spare + more, self.seconds / self.epochs
+        epochs = max(1, min(self.most, round(total / epoch)))
+        needed = total if epochs < self.most else min(total, epochs * epoch)
+        return msgspec.structs.replace(self, seconds=round(needed, 3), spare=round(total - needed, 3), epochs=epochs)
 
     @property
     def levels(self) -> tuple[Fidelity, ...]:
         """The trainings of candidates, the shortest first.
 
-        >>> [level.epochs for level in Terms("resnet", 1e6, 54, 500.0, 0.0, 8.0, 2.0, 1500).levels]
+        >>> [level.epochs for level in Terms("resnet", 1e6, 54, 60, 500.0, 0.0, 8.0, 2.0, 1500).levels]
         [2, 6, 18, 54]
-        >>> Terms("resnet", 1e6, 3, 100.0, 0.0, 16.0, 2.0, 1500).levels[:2]
+        >>> Terms("resnet", 1e6, 3, 60, 100.0, 0.0, 16.0, 2.0, 1500).levels[:2]
         (Fidelity(epochs=1, share=0.11), Fidelity(epochs=1, share=0.33))
         """
         lengths = [self.epochs / ETA**power for power in reversed(range(LEVELS))]
