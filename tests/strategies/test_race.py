@@ -37,8 +37,8 @@ def flops(name, space=SPACE):
     return toy_problem(space).costs(space.references[name])["flops"]
 
 
-def terms(epochs=30, seconds=60.0, rows=1500, start="medium", spare=0.0):
-    return Terms(start, flops(start), epochs, max(400, epochs), seconds, spare, 1.0, 0.0, rows)
+def terms(epochs=30, seconds=60.0, rows=1500, start="medium", spare=0.0, most=400):
+    return Terms(start, flops(start), epochs, max(most, epochs), seconds, spare, 1.0, 0.0, rows)
 
 
 def problem(about, space=SPACE, **changes):
@@ -338,7 +338,7 @@ def test_a_race_replayed_from_its_trials_proposes_the_same():
 
 
 def test_with_more_time_a_race_that_ended_goes_on():
-    about = terms(30, 60.0, spare=20.0)
+    about = terms(30, 60.0, spare=20.0, most=30)
     found = run(about)
     rng = np.random.default_rng(0)
     later = about.with_seconds(600.0)
