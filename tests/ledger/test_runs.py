@@ -85,9 +85,12 @@ def test_ten_thousand_trials_are_read_and_folded_quickly(path: Path, proposal: A
             for trial in range(count):
                 session.append("started", trial, proposal(trial))
                 session.append("finished", trial, {"seconds": 0.5})
-        begun = time.process_time()
-        assert len(fold(run.events())) == count
-        assert (time.process_time() - begun) / count < 100e-6  # 22 microseconds on a quiet machine
+        taken = []
+        for _ in range(3):  # the garbage of other tests may be collected in one of them
+            begun = time.process_time()
+            assert len(fold(run.events())) == count
+            taken.append(time.process_time() - begun)
+        assert min(taken) / count < 100e-6  # 22 microseconds on a quiet machine
 
 
 EDITS = {
