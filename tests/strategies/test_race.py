@@ -351,3 +351,12 @@ def test_without_terms_there_is_no_race():
     assert not isinstance(Auto().init(given), RaceState)
     assert Terms.of(given) is None
     assert Auto().answer(Auto().init(given), given) is None
+
+
+def test_only_what_was_trained_for_as_long_as_any_can_lead():
+    """Errors that fall less than the prior expects do not make a network lead that was only trained for less."""
+    known = candidate(0, 0.168, 23.0)
+    assert leader(RaceState((known, candidate(1, 0.167, 1.0, parent=0))), terms(23, 600.0), 1) == 0
+    assert leader(RaceState((known, candidate(1, 0.12, 23.0, parent=0))), terms(23, 600.0), 1) == 1
+    ended = msgspec.structs.replace(candidate(1, 0.05, 3.0, parent=0), settled=True)
+    assert leader(RaceState((known, ended)), terms(23, 600.0, 10**6), 1) == 1

@@ -235,11 +235,15 @@ def worth_comparing(problem: Problem, terms: Terms) -> bool:
 
 
 def leader(state: RaceState, terms: Terms, workers: int) -> int | None:
-    """Return the best trial of the candidate that should become the best answer; ``None`` before any result."""
+    """Return the best trial of the candidate that should become the best answer; ``None`` before any result.
+
+    Only those trained for as long as any, or whose curve has ended, can be: a prior that expects too much of longer
+    trainings would prefer what was trained for less.
+    """
     believed = beliefs(state, terms, workers)
-    if not believed:
-        return None
-    return state.candidates[min(believed, key=lambda place: believed[place].mean)].best
+    longest = max((state.candidates[place].trained for place in believed), default=0.0)
+    ready = [p for p in believed if state.candidates[p].trained >= longest or state.candidates[p].settled]
+    return state.candidates[min(ready, key=lambda place: believed[place].mean)].best if ready else None
 
 
 def seconds_left(state: RaceState, terms: Terms, workers: int) -> float:
