@@ -15,7 +15,7 @@ from archwright.engine.forecast import choose
 from archwright.engine.loop import Loop
 from archwright.engine.safeguard import goes_on, harm, harmful, kept_share, supported_epochs
 from archwright.errors import ArchwrightError, GraphError
-from archwright.explain import arm
+from archwright.explain import arm, fidelity
 from archwright.problem import BASELINE, FINAL, OWN, Fidelity, Problem, Proposal, Trial, purpose
 from archwright.problem.final import Comparison, FinalRecord, show
 
@@ -47,10 +47,13 @@ def finalists(loop: Loop) -> list[Trial]:
 
     begun = _begun(loop)
     trials = [trial for trial in loop.trials.values() if purpose(trial) not in OWN]
-    favourite = {"search": loop.favourite()}
+    favourite = loop.favourite()
+    if favourite is not None:  # a network that was trained for less cannot be better for what it is expected to become
+        least = fidelity(favourite, problem).cost
+        trials = [trial for trial in trials if fidelity(trial, problem).cost >= least]
     best = [
         next((trial for trial in begun if arm(trial) == who), None)
-        or favourite.get(who)
+        or (favourite if who == "search" else None)
         or choose((trial for trial in trials if arm(trial) == who), problem, epochs)
         for who in ("search", BASELINE)
     ]
