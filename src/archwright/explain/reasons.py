@@ -5,7 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_TOLD = frozenset({"by", "edit", "of", "rank", "rung", "from_rung", "score", "parent_score", "reason", "start"})
+_TOLD = frozenset(
+    (
+        "by",
+        "edit",
+        "of",
+        "rank",
+        "rung",
+        "from_rung",
+        "score",
+        "parent_score",
+        "reason",
+        "start",
+        "level",
+        "whole",
+        "probe",
+    )
+)
 _OPERATORS = {
     "random": "drawn at random",
     "baseline": "drawn at random for the baseline",
