@@ -261,7 +261,7 @@ def test_a_final_training_counts_as_hanging_by_the_pace_of_trainings_only(trains
     again = aw.Proposal(PROPOSAL.architecture, aw.Fidelity(60), 0, {"by": FINAL, "of": 0})
     trials = {0: msgspec.structs.replace(quick, proposal=aw.Proposal(PROPOSAL.architecture, aw.Fidelity(60)))}
     accounts = Accounts(problem, trials, trains)
-    accounts.note_pace(quick)
+    accounts.note_end(quick)
     assert accounts.patience(msgspec.structs.replace(quick, id=2), 100.0) is not None
     for resume in (None, "interim"):
         proposal = msgspec.structs.replace(again, resume=resume)

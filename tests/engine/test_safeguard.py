@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -67,7 +65,7 @@ def test_it_is_never_longer_than_what_there_is_nor_shorter_than_an_epoch(losses,
 
 def test_without_a_loss_it_is_as_long_as_the_trial_s_own_training_on_all_the_data():
     assert supported_epochs(trial([0.5] * 4, "f1"), problem(), 60) == 4
-    assert supported_epochs(trial([0.5] * 4, "f1", aw.Fidelity(4, 0.3)), problem(), 60) == math.ceil(1.2)
+    assert supported_epochs(trial([0.5] * 4, "f1", aw.Fidelity(4, 0.3)), problem(), 60) == 4, "passes over a share"
     assert supported_epochs(trial(power(0.0), "rmse"), problem(), 60) == 9
 
 
@@ -93,18 +91,30 @@ def test_only_the_beginning_of_the_answer_s_training_is_gone_on_from():
     assert goes_on(problem(race={}), trial([], why={"probe": True})) is None
 
 
-def test_a_longer_training_of_the_same_network_that_was_no_better_ends_its_curve():
-    def scored(number, epochs, accuracy, **why):
-        measured = aw.Measurement({"log_loss": 1.0 / epochs, "accuracy": accuracy}, epochs)
-        proposal = aw.Proposal(aw.Architecture(()), aw.Fidelity(epochs), why=why)
-        return aw.Trial(number, proposal, "finished", (measured,))
+def scored(number, epochs, accuracy, network=0, **why):
+    measured = aw.Measurement({"log_loss": 1.0 / epochs, "accuracy": accuracy}, epochs)
+    proposal = aw.Proposal(aw.Architecture((("network", network),)), aw.Fidelity(epochs), why=why)
+    return aw.Trial(number, proposal, "finished", (measured,))
 
+
+def test_a_longer_training_of_the_same_network_that_was_no_better_ends_its_curve():
     found, better, worse = scored(0, 2, 0.8), scored(1, 6, 0.9), scored(2, 6, 0.7)
     assert supported_epochs(found, problem(epochs=18), 60) == 60
     assert supported_epochs(found, problem(epochs=18), 60, [found, better]) == 60
     assert supported_epochs(found, problem(epochs=18), 60, [found, better, worse]) == 2
     final = scored(3, 18, 0.7, by=FINAL)
     assert supported_epochs(found, problem(epochs=18), 60, [found, final]) == 60, "it saw those rows"
+
+
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [((0.7,), 5), ((0.7, 0.9), 60), ((0.7, 0.7, 0.9), 5), ((), 60)],
+    ids=["one was worse", "as many were better", "most were worse", "nobody tried"],
+)
+def test_longer_trainings_of_other_networks_tell_how_long_is_of_use(others, expected):
+    found = scored(0, 5, 0.8)
+    pairs = [scored(10 * n + e, e, a, n) for n, after in enumerate(others, 1) for e, a in ((5, 0.8), (14, after))]
+    assert supported_epochs(found, problem(epochs=18), 60, [found, *pairs]) == expected
 
 
 @pytest.fixture(scope="module")

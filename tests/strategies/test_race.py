@@ -360,3 +360,16 @@ def test_only_what_was_trained_for_as_long_as_any_can_lead():
     assert leader(RaceState((known, candidate(1, 0.12, 23.0, parent=0))), terms(23, 600.0), 1) == 1
     ended = msgspec.structs.replace(candidate(1, 0.05, 3.0, parent=0), settled=True)
     assert leader(RaceState((known, ended)), terms(23, 600.0, 10**6), 1) == 1
+
+
+def test_curves_that_ended_for_two_others_end_that_of_a_third():
+    def ended(number):
+        return msgspec.structs.replace(candidate(number, 0.14, 5.0), settled=True)
+
+    third = candidate(2, 0.13, 5.0)
+    one, two = RaceState((ended(0), third)), RaceState((ended(0), ended(1), third))
+    assert beliefs(one, terms(14, 600.0), 1)[1].epochs > 5
+    assert beliefs(two, terms(14, 600.0), 1)[2].epochs == 5
+    gained = (candidate(3, 0.1, 14.0), candidate(4, 0.1, 14.0))
+    still = msgspec.structs.replace(two, candidates=(*two.candidates, *gained))
+    assert beliefs(still, terms(14, 600.0), 1)[2].epochs > 5, "as many were better"

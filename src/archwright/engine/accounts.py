@@ -20,13 +20,16 @@ class Accounts:
 
     Attributes:
         costs: Epochs over all the training data, by who asked for them.
+        seconds: Those of the trials that ended, by who asked for them.
         trained: Trials that were evaluated, those that reuse a result not counted.
     """
 
     def __init__(self, problem: Problem, trials: Mapping[int, Trial], trains: bool = True) -> None:
         self.problem, self.trials, self._trains = problem, trials, trains
         self.costs: dict[str, float] = defaultdict(float)
+        self.seconds: dict[str, float] = defaultdict(float)
         self.trained = 0
+        self._controls = self._running = 0
         self._paces: list[float] = []
 
     def new_cost(self, proposal: Proposal) -> float:
@@ -39,14 +42,20 @@ class Accounts:
     def control_is_due(self, share: float, trained: Fidelity) -> bool:
         """Whether the control has less than its share; in a race, of which a trial is a good part, even with one more.
 
+        A race has its share in seconds, for networks drawn at random may be far slower than the references.
+
         Args:
             share: Of all trainings.
             trained: What a trial of the control is trained with.
         """
-        control = self.costs[BASELINE]
-        spent = self.costs["search"] + control
-        more = trained.cost if "race" in self.problem.settings else 0.0
-        return spent > 0 and control + more < share * (spent + more) + (1e-9 if more else 0.0)
+        if "race" not in self.problem.settings:
+            return self.costs[BASELINE] < share * (self.costs["search"] + self.costs[BASELINE])
+        if self._running or not self._paces:
+            return False
+        spent, control = self.seconds["search"], self.seconds[BASELINE]
+        usual = statistics.median(self._paces[-30:]) * trained.cost
+        more = control / self._controls if self._controls else usual
+        return control + more <= share * (spent + control + more)
 
     def unused(self, trial: Trial) -> float:
         """Epochs over all the training data that a trial was to train for and did not; 0 where it does not tell its epochs."""
@@ -55,10 +64,28 @@ class Accounts:
             return planned
         return min(planned, max(0.0, spent.cost - trial.final.epoch * spent.share)) if trial.final.epoch else 0.0
 
-    def note_pace(self, trial: Trial) -> None:
-        """Takes the seconds of an epoch from a trial that has ended."""
+    def note_start(self, trial: Trial, new: bool) -> None:
+        """Takes the epochs of a trial that begins.
+
+        Args:
+            trial: The trial.
+            new: Whether it is evaluated, and reuses no result.
+        """
+        self._running += purpose(trial) == BASELINE
+        if new:
+            self.costs[purpose(trial)] += self.new_cost(trial.proposal)
+            self.trained += 1
+
+    def note_end(self, trial: Trial) -> None:
+        """Takes the seconds of a trial that has ended, and those of an epoch if it finished."""
+        self._controls += purpose(trial) == BASELINE
+        self._running -= purpose(trial) == BASELINE
+        if trial.status == "duplicate":
+            return
+        self.seconds[purpose(trial)] += trial.seconds
         trained = purpose(trial) != SUPERNET and fidelity(trial, self.problem).share > SCORED
-        if trained and "spent" not in trial.proposal.why and trial.seconds > 0 and trial.measurements:
+        timed = trial.status == "finished" and "spent" not in trial.proposal.why and trial.seconds > 0
+        if trained and timed and trial.measurements:
             self._paces.append(trial.seconds / max(self.new_cost(trial.proposal), 1e-9))
 
     def affordable(self, proposal: Proposal, seconds: float) -> bool:

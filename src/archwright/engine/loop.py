@@ -258,8 +258,8 @@ class Loop:
             trained = self._highest(self._state, self.problem) if self._highest else self.problem.fidelity
             if trained is not None and self._accounts.control_is_due(self.baseline, trained):
                 drawn = self._random.ask(self._random_state, self.problem, rng)
-                alike = {"whole": True} if "race" in self.problem.settings else {}
-                return Proposal(drawn.architecture, trained, why={"by": BASELINE, **alike})
+                why = {"by": BASELINE} | ({"whole": True} if "race" in self.problem.settings else {})
+                return Proposal(drawn.architecture, trained, why=why)
         return self._asked(rng)
 
     def _asked(self, rng: np.random.Generator) -> Proposal | None:
@@ -370,6 +370,8 @@ class Loop:
             return
         self.trials[trial.id] = trial
         who = purpose(trial)
+        if trial.done:
+            self._accounts.note_end(trial)
         if event.kind == "started":
             self._for[who].append(trial.id)
             self._opening = [one for one in self._opening if one.architecture != trial.proposal.architecture]
@@ -377,9 +379,7 @@ class Loop:
             new = (
                 who not in OWN and trial.fingerprint and self._known.setdefault(self._key(trial), trial.id) == trial.id
             )
-            if new:
-                self._accounts.costs[who] += self._accounts.new_cost(trial.proposal)
-                self._accounts.trained += 1
+            self._accounts.note_start(trial, bool(new))
         elif event.kind == "stopped":
             self._stopped(trial, who)
         elif event.kind == "failed":
@@ -389,7 +389,6 @@ class Loop:
             self.candidates -= who == "search"
         elif event.kind == "finished":
             self._repeats = 0
-            self._accounts.note_pace(trial)
         key = rank(trial, self.problem) if trial.done and who not in OWN else None
         if key is not None and (arm(trial) not in self._best or key > self._best[arm(trial)][0]):
             self._best[arm(trial)] = (key, trial)

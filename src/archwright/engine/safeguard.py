@@ -10,7 +10,7 @@ import numpy as np
 
 from archwright.artifacts import Artifacts
 from archwright.explain import fidelity
-from archwright.problem import Problem, Trial, purpose
+from archwright.problem import Architecture, Problem, Trial, purpose
 from archwright.problem.final import Comparison
 
 if TYPE_CHECKING:
@@ -54,31 +54,47 @@ def kept_share(problem: Problem, trial: Trial, valid: int, epochs: int) -> float
 def supported_epochs(trial: Trial, problem: Problem, most: int, trials: Iterable[Trial] = ()) -> int:
     """Return the epochs that learning curves support: more than a trial's own only if more are known to help.
 
+    A trial on a share of the data had so many passes over that share: on more rows as many are supported at least.
+
     Args:
         trial: The trial.
         problem: Its fidelity.
         most: Epochs at most.
-        trials: All of the run; if one trained the same network for longer and was no better, it is no use.
+        trials: All of the run. If the same network was trained for longer and was no better, it is no use; so too if
+            this network was not, and most of those that were had been as good before.
     """
-    own = fidelity(trial, problem).cost
-    same = [other for other in trials if other.proposal.architecture == trial.proposal.architecture]
-    score = problem.score(trial)
-    for other in same:
-        found = problem.score(other) if purpose(other) == purpose(trial) else None
-        if score is not None and found is not None and fidelity(other, problem).cost > own and found <= score:
-            return max(1, min(most, math.ceil(own)))
-    if own < problem.fidelity.cost:
+    own = fidelity(trial, problem)
+    passes = float(own.epochs) if own.share < 1.0 else own.cost
+    if _longer_is_no_use(trial, problem, own.cost, trials):
+        return max(1, min(most, math.ceil(passes)))
+    if own.cost < problem.fidelity.cost:
         return most
     curve = loss_curve(trial)
     if curve is None:
-        return max(1, min(most, math.ceil(own)))
+        return max(1, min(most, math.ceil(passes)))
     fell = curve[-1][1]
     earlier = [loss for epoch, loss in curve[:-1] if epoch <= 2 / 3 * curve[-1][0]]
     if not earlier:
         return most
     power = math.log(max(earlier[-1], 1e-12) / max(fell, 1e-12)) / math.log(1.5)
     stretch = next(factor for least, factor in LENGTHS if power >= least)
-    return max(1, math.ceil(min(most, own * stretch)))
+    return max(1, math.ceil(min(most, passes * stretch)))
+
+
+def _longer_is_no_use(trial: Trial, problem: Problem, own: float, trials: Iterable[Trial]) -> bool:
+    """Whether longer trainings of the same network were no better; if it had none, those of most other networks."""
+    gains: dict[bool, list[bool]] = {True: [], False: []}
+    reached: dict[Architecture, dict[float, float]] = {}
+    for other in trials:
+        score = problem.score(other) if purpose(other) == purpose(trial) else None
+        if score is not None:
+            reached.setdefault(other.proposal.architecture, {})[fidelity(other, problem).cost] = score
+    for architecture, scores in reached.items():
+        longer = [score for cost, score in scores.items() if cost > own]
+        if own in scores and longer:
+            gains[architecture == trial.proposal.architecture].append(max(longer) > scores[own])
+    told = gains[True] or gains[False]
+    return bool(told) and sum(told) < len(told) / 2
 
 
 def loss_curve(trial: Trial) -> list[tuple[int, float]] | None:

@@ -242,8 +242,15 @@ def leader(state: RaceState, terms: Terms, workers: int) -> int | None:
     """
     believed = beliefs(state, terms, workers)
     longest = max((state.candidates[place].trained for place in believed), default=0.0)
-    ready = [p for p in believed if state.candidates[p].trained >= longest or state.candidates[p].settled]
+    ready = [p for p in believed if state.candidates[p].trained >= longest or _ended_at(state, state.candidates[p])]
     return state.candidates[min(ready, key=lambda place: believed[place].mean)].best if ready else None
+
+
+def _ended_at(state: RaceState, candidate: Candidate) -> bool:
+    """Whether a longer training of a candidate was no better, or those of two others at least and of most."""
+    no_better = sum(other.settled and other.trained == candidate.trained for other in state.candidates)
+    better = sum(other.trained > candidate.trained for other in state.candidates)
+    return candidate.settled or no_better > max(1, better)
 
 
 def seconds_left(state: RaceState, terms: Terms, workers: int) -> float:
@@ -271,7 +278,7 @@ def _judged(state: RaceState, terms: Terms, workers: int) -> tuple[dict[int, Bel
     for place, candidate in enumerate(state.candidates):
         if candidate.error is None:
             continue
-        longer = 0.0 if candidate.settled else _epochs(state, candidate, terms, workers)
+        longer = 0.0 if _ended_at(state, candidate) else _epochs(state, candidate, terms, workers)
         epochs = max(candidate.trained, longer)
         now = math.log(max(candidate.error, 0.5 / terms.rows))
         mean = now - CURVE.gain(candidate.trained, epochs)
@@ -337,7 +344,7 @@ def _promotions(state: RaceState, problem: Problem, terms: Terms, believed: Mapp
         candidate, belief = state.candidates[place], believed[place]
         level = candidate.level + 1
         rival = next((other for other in order if other != place), None)
-        if candidate.running or candidate.settled or rival is None or level >= len(terms.levels):
+        if candidate.running or _ended_at(state, candidate) or rival is None or level >= len(terms.levels):
             continue
         fidelity = terms.levels[level]
         after = _noise(candidate.error or 0.0, fidelity.cost, belief.epochs, terms)
