@@ -13,9 +13,9 @@ SPACE = aw.Space(chain(op("dense", width=choice(4, 8)), op("linear", width=OUTPU
 SHARE = 0.1
 
 
-def race(trials):
+def accounts_of(budget, **settings):
     signature = aw.Signature(((5,),), (2,))
-    return Accounts(aw.Problem(SPACE, signature, (aw.Objective("accuracy"),), settings={"race": {}}), trials)
+    return Accounts(aw.Problem(SPACE, signature, (aw.Objective("accuracy"),), budget=budget, settings=settings), {})
 
 
 def trial(number, by="reference"):
@@ -26,9 +26,13 @@ def ended(begun, seconds, status="finished"):
     return msgspec.structs.replace(begun, status=status, seconds=seconds, measurements=(aw.Measurement({}),))
 
 
-@given(st.lists(st.tuples(st.floats(0.1, 20.0), st.floats(0.1, 200.0)), min_size=1, max_size=40))
-def test_the_control_of_a_race_has_its_share_of_the_seconds_but_for_one_that_was_slower_than_those_before(pairs):
-    accounts, longest = race({}), 0.0
+TIMED = aw.Budget(seconds=1e6)
+
+
+@given(st.booleans(), st.lists(st.tuples(st.floats(0.1, 20.0), st.floats(0.1, 200.0)), min_size=1, max_size=40))
+def test_if_time_is_limited_the_control_has_its_share_of_the_seconds(race, pairs):
+    """But for one that was slower than those before."""
+    accounts, longest = accounts_of(TIMED, **({"race": {}} if race else {})), 0.0
     for number, (seconds, slow) in enumerate(pairs):
         searched = trial(2 * number)
         accounts.note_start(searched, True)
@@ -37,15 +41,28 @@ def test_the_control_of_a_race_has_its_share_of_the_seconds_but_for_one_that_was
             continue
         drawn = trial(2 * number + 1, BASELINE)
         accounts.note_start(drawn, True)
-        assert not accounts.control_is_due(SHARE, aw.Fidelity(1)), "one runs"
         accounts.note_end(ended(drawn, slow))
         longest = max(longest, slow)
     spent = sum(accounts.seconds.values())
     assert accounts.seconds[BASELINE] <= SHARE * spent + longest
 
 
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40))
+def test_else_it_has_its_share_of_the_epochs_whatever_they_took(lengths):
+    accounts = accounts_of(aw.Budget(trials=99))
+    for number, epochs in enumerate(lengths):
+        one = trial(number, BASELINE if accounts.control_is_due(SHARE, aw.Fidelity(1)) else "random")
+        longer = msgspec.structs.replace(
+            one.proposal, fidelity=aw.Fidelity(1 if one.proposal.why["by"] == BASELINE else epochs)
+        )
+        one = msgspec.structs.replace(one, proposal=longer)
+        accounts.note_start(one, True)
+        accounts.note_end(ended(one, 1000.0))
+    assert accounts.costs[BASELINE] < SHARE * sum(accounts.costs.values()) + 1
+
+
 def test_a_control_that_reused_a_result_does_not_end_the_control():
-    accounts = race({})
+    accounts = accounts_of(TIMED, race={})
     for number in range(10):
         accounts.note_start(trial(number), True)
         accounts.note_end(ended(trial(number), 1.0))

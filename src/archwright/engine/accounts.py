@@ -42,20 +42,22 @@ class Accounts:
     def control_is_due(self, share: float, trained: Fidelity) -> bool:
         """Whether the control has less than its share; in a race, of which a trial is a good part, even with one more.
 
-        A race has its share in seconds, for networks drawn at random may be far slower than the references.
+        If time is limited it is a share of the seconds, for networks drawn at random may be far slower than others.
 
         Args:
             share: Of all trainings.
             trained: What a trial of the control is trained with.
         """
-        if "race" not in self.problem.settings:
+        if self.problem.budget.seconds is None:
             return self.costs[BASELINE] < share * (self.costs["search"] + self.costs[BASELINE])
-        if self._running or not self._paces:
-            return False
         spent, control = self.seconds["search"], self.seconds[BASELINE]
-        usual = statistics.median(self._paces[-30:]) * trained.cost
-        more = control / self._controls if self._controls else usual
-        return control + more <= share * (spent + control + more)
+        ahead = self._running + ("race" in self.problem.settings)
+        if ahead and not self._paces:
+            return False
+        if ahead:
+            usual = statistics.median(self._paces[-30:]) * trained.cost
+            control += ahead * (control / self._controls if self._controls else usual)
+        return control < share * (spent + control)
 
     def unused(self, trial: Trial) -> float:
         """Epochs over all the training data that a trial was to train for and did not; 0 where it does not tell its epochs."""
@@ -78,10 +80,10 @@ class Accounts:
 
     def note_end(self, trial: Trial) -> None:
         """Takes the seconds of a trial that has ended, and those of an epoch if it finished."""
-        self._controls += purpose(trial) == BASELINE
         self._running -= purpose(trial) == BASELINE
         if trial.status == "duplicate":
             return
+        self._controls += purpose(trial) == BASELINE
         self.seconds[purpose(trial)] += trial.seconds
         trained = purpose(trial) != SUPERNET and fidelity(trial, self.problem).share > SCORED
         timed = trial.status == "finished" and "spent" not in trial.proposal.why and trial.seconds > 0

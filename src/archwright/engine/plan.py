@@ -97,12 +97,15 @@ def make_plan(
             epochs = max(1, min(epochs, int(budget.epochs / 10)))
         full = fidelity or Fidelity(epochs)
         return Plan(full, Fidelity(full.epochs))
-    if races and fidelity is None and has_error(problem) and len(problem.objectives) == 1:
-        terms = _race(problem, task, spent, after)
+    first = _first_reference(problem, task) if races else None
+    if first is not None and fidelity is None and has_error(problem) and len(problem.objectives) == 1:
+        terms = _race(problem, task, *first, spent, after)
         if terms is not None:
             cap = max(terms.epochs, longest(task))
             return Plan(Fidelity(terms.epochs), Fidelity(cap), {"race": msgspec.to_builtins(terms)})
     pace = typical_pace(problem, task, min(6.0, 0.04 * budget.seconds))
+    if first is not None and first[1].epoch < pace.epoch:  # trials are mostly kin of the references
+        pace = first[1]
     affordable = _affordable(problem, task, pace)
     epochs = min(longest(task), max(LEAST_EPOCHS, math.floor(affordable / MOST_TRIALS)))
     share = min(1.0, max(LEAST_SHARE, round(affordable / LEAST_TRIALS / epochs, 3)))
@@ -117,20 +120,25 @@ def _affordable(problem: Problem, task: Task, pace: Pace) -> float:
     return seconds * problem.workers / (pace.epoch + pace.row * len(task.valid))
 
 
-def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | None:
-    """The terms of a race; ``None`` if there is time for enough whole trainings, or there is nothing to start with."""
+def _first_reference(problem: Problem, task: Task) -> tuple[Architecture, Pace] | None:
+    """The first reference that satisfies the constraints, and its pace; ``None`` if there is none that can be trained."""
+    references: Mapping[str, Architecture] = getattr(problem.space, "references", {})
+    for architecture in feasible(problem, references.values()):
+        try:
+            return architecture, pace_of(problem, task, architecture)
+        except ArchwrightError:
+            continue
+    return None
+
+
+def _race(problem: Problem, task: Task, first: Architecture, pace: Pace, spent: float, after: float) -> Terms | None:
+    """The terms of a race that may begin with a reference; ``None`` if there is time for enough whole trainings."""
     from archwright.evaluators.recipe import default_recipe
 
     assert problem.budget.seconds is not None
     references: Mapping[str, Architecture] = getattr(problem.space, "references", {})
     names = {architecture: name for name, architecture in references.items()}
     found = list(feasible(problem, references.values()))
-    if not found:
-        return None
-    try:
-        pace = pace_of(problem, task, found[0])
-    except ArchwrightError:
-        return None
     ending = make_ending(task, Fidelity(EPOCHS[1]), after, 0.0, problem.budget, problem.workers)
     flops = {architecture: float(problem.costs(architecture)["flops"]) for architecture in found}
     seconds = problem.budget.seconds - spent - (START_SECONDS if problem.workers > 1 else 0.0)
@@ -139,21 +147,21 @@ def _race(problem: Problem, task: Task, spent: float, after: float) -> Terms | N
     side = min(task.shape[1:], default=0)
     epochs = planned.epochs_in_time(side) * max(0.0, seconds) / ending.epoch(pace)
 
-    compute = epochs * len(task.train) * flops[found[0]]
+    compute = epochs * len(task.train) * flops[first]
 
     def distance(architecture: Architecture) -> float:
         seen = compute / flops[architecture]
         return abs(math.log(max(seen, 1.0) / (SEEN * math.sqrt(max(compute, 1.0) / COMPUTE))))
 
-    start = min((one for one in found if family(names[one]) == family(names[found[0]])), key=distance)
-    epochs *= flops[found[0]] / flops[start]
+    start = min((one for one in found if family(names[one]) == family(names[first])), key=distance)
+    epochs *= flops[first] / flops[start]
     if _affordable(problem, task, pace) / LEAST_TRIALS >= LEAST_EPOCHS or seconds <= 0:
         return None
     most = min(longest(task), max(1, round(epochs)))
     rows = min(len(task.valid), ending.measured)
     needed = seconds * most / max(epochs, most)
     shrunk = (planned.side(0.0, side) / side) ** 2 if side else 1.0
-    trial = pace.epoch * flops[start] / flops[found[0]] * shrunk
+    trial = pace.epoch * flops[start] / flops[first] * shrunk
     spare = round(seconds - needed, 3)
     size = flops[start]
     return Terms(names[start], size, most, longest(task), round(needed, 3), spare, round(trial, 3), OVERHEAD, rows)
