@@ -13,7 +13,7 @@ from archwright.engine.clock import Pace
 from archwright.engine.plan import family, first_references, make_plan, openers, trained_controls
 from archwright.problem import Fidelity
 from archwright.space import OUTPUTS, chain, choice, get_space, op
-from archwright.strategies.race import Terms
+from archwright.strategies.terms import Terms
 from archwright.tasks import load_task
 
 

@@ -108,8 +108,8 @@ def test_a_longer_training_of_the_same_network_that_was_no_better_ends_its_curve
 
 @pytest.mark.parametrize(
     ("others", "expected"),
-    [((0.7,), 5), ((0.7, 0.9), 60), ((0.7, 0.7, 0.9), 5), ((), 60)],
-    ids=["one was worse", "as many were better", "most were worse", "nobody tried"],
+    [((0.7,), 60), ((0.7, 0.7), 5), ((0.7, 0.7, 0.9, 0.9), 60), ((0.7, 0.7, 0.9), 5), ((), 60)],
+    ids=["one alone may be noise", "two were worse", "as many were better", "most were worse", "nobody tried"],
 )
 def test_longer_trainings_of_other_networks_tell_how_long_is_of_use(others, expected):
     found = scored(0, 5, 0.8)

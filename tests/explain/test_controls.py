@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from archwright.explain import controls, show_controls, weighed
+from archwright.explain import NOTHING_MORE, controls, show_controls, weighed
 from archwright.problem import BASELINE, FINAL, Fidelity
 from archwright.space import Space
 
@@ -90,20 +90,25 @@ def test_the_best_of_what_is_minimised_is_the_smallest(known, trial, architectur
 
 def test_nothing_is_said_without_controls(known, trial, architectures):
     assert show_controls(()) == ""
-    assert weighed([trial(1, architectures[5])], known) == ()
+    assert weighed([trial(1, architectures[5])], known, None) == ()
 
 
 def test_a_race_says_what_it_weighed(known, trial, architectures):
     race = dataclasses.replace(known, settings={"race": {"epochs": 30, "start": "good"}})
     first = trial(0, architectures[0], why={"by": "reference"})
-    (alone,) = weighed([first], race)
-    assert alone.startswith("Time: 30 epochs of good in all; the answer's training had all of it")
+    (alone,) = weighed([first], race, NOTHING_MORE)
+    assert alone == "Time: 30 epochs of good in all; a further network would have cost more than it gains."
+    assert weighed([first], race, "the time is up") == (
+        "Time: 30 epochs of good in all; there was time for no comparison.",
+    )
     steps = [
         trial(number, architectures[number], why={"by": "mutation", "expected_gain": 0.02, "cost": 0.005})
         for number in (1, 2)
     ]
-    (said,) = weighed([first, *steps, trial(3, architectures[4], why={"by": FINAL, "of": 1})], race)
+    trials = [first, *steps, trial(3, architectures[4], why={"by": FINAL, "of": 1})]
+    (said,) = weighed(trials, race, NOTHING_MORE)
     assert said == (
         "Time: 30 epochs of good in all. 3 networks and 2 steps of the search were expected to lower the error by "
-        "4.0% and cost the answer's training 1.0%; the next would have cost more than it gains."
+        "3.9% and cost the answer's training 1.0% of it; the next would have cost more than it gains."
     )
+    assert weighed(trials, race, "the time is up")[0].endswith("1.0% of it.")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from archwright.errors import EvaluationError
 from archwright.problem import Budget, Constraint, Fidelity, Measurement, Proposal, Trial
 from archwright.strategies import Auto, race
-from archwright.strategies.race import Candidate, RaceState, Terms, beliefs, leader
+from archwright.strategies.race import Candidate, RaceState, beliefs, leader
+from archwright.strategies.terms import LEVELS, Terms
 from archwright.testing.strategy import check_strategy, simulate
 from archwright.testing.toy import ToyEvaluator, ToySpace, toy_problem
 
@@ -289,7 +290,7 @@ def test_levels_grow_to_the_whole_training(epochs):
     costs = [level.cost for level in found]
     assert costs == sorted(set(costs))
     assert costs[-1] == epochs
-    assert len(found) == race.LEVELS
+    assert len(found) == LEVELS
 
 
 @given(st.floats(10.0, 1e5), st.floats(0.0, 1e5), st.integers(1, 60))

@@ -12,7 +12,7 @@ from rich.console import Console
 from archwright.engine.progress import describe
 from archwright.engine.ranking import incumbent
 from archwright.explain import audit, baseline_share, controls, show_controls, weighed
-from archwright.problem import FINAL, purpose
+from archwright.problem import BASELINE, FINAL, purpose
 from archwright.problem.final import show
 
 if TYPE_CHECKING:
@@ -90,13 +90,15 @@ def _say_result(result: Result, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    elif final.trial in {trial.id for trial in result.trials if purpose(trial) == BASELINE}:
+        console.print("Control: the answer is one of the networks drawn at random.", highlight=False, soft_wrap=True)
     else:
         missing = "no random network was trained and tested beside the search; more time would allow for one."
         said = missing if result.settings.baseline else "switched off (--baseline 0)."
         console.print(f"Control: {said}", highlight=False, soft_wrap=True)
     if known := show_controls(controls(result.trials, result.problem, result[final.trial].trial)):
         console.print(f"Beside it: {known}.", highlight=False, soft_wrap=True)
-    for said in weighed(result.trials, result.problem):
+    for said in weighed(result.trials, result.problem, result.ended):
         console.print(said, highlight=False, soft_wrap=True)
     found = audit(result.trials, result.problem)
     for alarm in found.alarms if found is not None else ():

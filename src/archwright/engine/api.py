@@ -30,10 +30,22 @@ from archwright.engine.start import read_starts
 from archwright.engine.store import Store
 from archwright.errors import ArchwrightError, BudgetError, DataError, LedgerError
 from archwright.executors import refuse_in_worker
-from archwright.problem import Budget, Constraint, Evaluator, Fidelity, Objective, Problem, Signature, Space
+from archwright.ledger import Run, fold
+from archwright.problem import (
+    FINAL,
+    Budget,
+    Constraint,
+    Evaluator,
+    Fidelity,
+    Objective,
+    Problem,
+    Signature,
+    Space,
+    purpose,
+)
 from archwright.strategies import get_strategy
 from archwright.strategies.opening import Start
-from archwright.strategies.race import Terms
+from archwright.strategies.terms import Terms
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -223,7 +235,7 @@ def resume(
         raise ArchwrightError(
             f"The run '{run.name}' was started with your function {settings.evaluator}; pass it again: resume({run.name!r}, evaluator={settings.evaluator})."
         )
-    changes = _changes(settings, budget, workers)
+    changes = _changes(settings, budget, workers, run)
     settings = msgspec.structs.replace(settings, **changes)
     clock = Clock(run.spent + settings.notes.get("setup_seconds", 0.0), settings.budget.seconds)
     with run.session(command=setup.command_line()) as session:
@@ -233,8 +245,12 @@ def resume(
         return run_session(session, place, run.name, problem_of(settings), settings, task, evaluator, clock, progress)
 
 
-def _changes(settings: Settings, budget: str | float | Budget | None, workers: int | None) -> dict[str, Any]:
-    """What a session changes of the settings; more time is more time for searching."""
+def _changes(settings: Settings, budget: str | float | Budget | None, workers: int | None, run: Run) -> dict[str, Any]:
+    """What a session changes of the settings; more time is more time for searching.
+
+    Raises:
+        BudgetError: If a race, which is about seconds, is to go on without a limit of them.
+    """
     limit = Budget.parse(budget) if budget is not None else settings.budget
     changes: dict[str, Any] = {}
     if workers is not None and workers != settings.workers:
@@ -242,11 +258,17 @@ def _changes(settings: Settings, budget: str | float | Budget | None, workers: i
     if limit != settings.budget:
         changes["budget"] = limit
         before = settings.budget.seconds
+        if limit.seconds is None and "race" in settings.notes:
+            raise BudgetError(
+                f"Got the budget '{limit}' for the run '{run.name}', which weighs networks against seconds; "
+                "expected a time, such as 30m. For a search by trials start a new run."
+            )
         if limit.seconds is not None and before is not None and "search_seconds" in settings.notes:
             notes = {**settings.notes}
             notes["search_seconds"] += limit.seconds - before
             if "race" in notes:
-                terms = msgspec.convert(notes["race"], Terms).with_seconds(limit.seconds - before)
+                more = limit.seconds - before - _answered(run, settings.workers)
+                terms = msgspec.convert(notes["race"], Terms).with_seconds(more)
                 notes["race"], changes["fidelity"] = msgspec.to_builtins(terms), Fidelity(terms.epochs)
                 changes["final"] = Fidelity(max(terms.epochs, settings.final.epochs))
             if "final" in notes:
@@ -256,6 +278,12 @@ def _changes(settings: Settings, budget: str | float | Budget | None, workers: i
                 notes["one_shot"] = {**notes["one_shot"], **msgspec.to_builtins(plan)}
             changes["notes"] = notes
     return changes
+
+
+def _answered(run: Run, workers: int) -> float:
+    """Seconds that a run spent on other things than its search: on earlier answers."""
+    searched = sum(trial.seconds for trial in fold(run.events()) if purpose(trial) != FINAL)
+    return max(0.0, run.spent - searched / workers)
 
 
 def _same_task(settings: Settings, data: Any) -> Task | None:

@@ -104,6 +104,7 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
             chosen = [second, first]
             expected = [f"Trial {first.id} was expected to become the better network, but trial {second.id} did."]
     warnings = [*task.warnings, *expected, *_unmeasured(problem)]
+    again = set(trained)
     outputs: dict[int, NDArray[np.float32]] = {}
     weights: dict[int, str] = {}
     for trial in chosen:
@@ -117,9 +118,11 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
         if digest is None:
             warnings.append(f"Trial {trial.id} left no weights, so it could not be tested.")
             continue
-        if source is trial:
+        if source is trial and trial.id not in again:
+            short = problem.budget.seconds is not None
+            why = "the budget left too little time to train it again" if short else "training it again failed"
             warnings.append(
-                f"Trial {trial.id} was tested with the weights of the search, trained without the validation data: the budget left too little time to train it again."
+                f"Trial {trial.id} was tested with the weights of the search, trained without the validation data: {why}."
             )
         weights[trial.id] = digest
         if len(task.test):
@@ -128,8 +131,8 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
         return None
     record = _record(problem, task, chosen, trained, outputs, weights, tuple(warnings), time.monotonic() - started)
     if picked is not None:
-        again, tested = trained.get(chosen[0].id), outputs.get(chosen[0].id)
-        record = picked.answer(record, loop, task, artifacts, again, tested)
+        best, tested = trained.get(chosen[0].id), outputs.get(chosen[0].id)
+        record = picked.answer(record, loop, task, artifacts, best, tested)
     loop.session.append("final", None, record)
     return record
 

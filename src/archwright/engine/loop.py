@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from archwright.engine.interim import Interim, spent_before
 from archwright.engine.one_shot import Course
 from archwright.errors import ArchwrightError, StrategyError
 from archwright.executors import Executor, Job, Update
-from archwright.explain import arm, fidelity, rank
+from archwright.explain import NOTHING_MORE, arm, fidelity, rank
 from archwright.ledger import Event, Kind, Record, apply
 from archwright.problem import (
     BASELINE,
@@ -218,15 +219,14 @@ class Loop:
             self._submit_backlog()
             if self.executor.free == 0 or len(self._waiting) >= self.problem.workers:
                 return
-            spent = self._spent_reason()
-            if spent is not None:
+            if (spent := self._spent_reason()) is not None:
                 if self._hopeless is None or not self.executor.running:
                     self.ended = spent  # else what runs may yet be stopped and give epochs back
                 return
             proposal = self._propose(len(self.trials))
             if proposal is None:
                 if not self.executor.running:
-                    self.ended = self.ended or "the strategy has nothing more to propose"
+                    self.ended = self.ended or NOTHING_MORE
                 return
             if not self._accounts.affordable(proposal, self.clock.left - self.reserve):
                 self.ended = "the time left is shorter than another trial"
@@ -257,9 +257,10 @@ class Loop:
         if self.baseline > 0 and self._repeats == 0:
             trained = self._highest(self._state, self.problem) if self._highest else self.problem.fidelity
             if trained is not None and self._accounts.control_is_due(self.baseline, trained):
-                drawn = self._random.ask(self._random_state, self.problem, rng)
                 why = {"by": BASELINE} | ({"whole": True} if "race" in self.problem.settings else {})
-                return Proposal(drawn.architecture, trained, why=why)
+                with suppress(StrategyError):  # references may satisfy bounds that no random draw does
+                    drawn = self._random.ask(self._random_state, self.problem, rng)
+                    return Proposal(drawn.architecture, trained, why=why)
         return self._asked(rng)
 
     def _asked(self, rng: np.random.Generator) -> Proposal | None:
@@ -269,7 +270,7 @@ class Loop:
         except StrategyError as error:
             if not self._best:
                 raise
-            self.ended = f"the strategy has nothing more to propose: {error}"
+            self.ended = f"{NOTHING_MORE}: {error}"
             return None
         if proposal is not None and proposal.fidelity is None:
             proposal = msgspec.structs.replace(proposal, fidelity=self.problem.fidelity)

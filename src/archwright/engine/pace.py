@@ -79,6 +79,7 @@ def feasible(problem: Problem, architectures: Iterable[Architecture]) -> Iterabl
     """Yield the architectures that can be built and satisfy the constraints known before training."""
     for architecture in architectures:
         try:
+            problem.graph(architecture)  # without a bound nothing else would build it
             if problem.feasible(architecture):
                 yield architecture
         except ArchwrightError:

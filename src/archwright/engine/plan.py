@@ -17,9 +17,11 @@ from archwright.engine.pace import feasible, pace_of, typical_pace
 from archwright.engine.setup import default_workers
 from archwright.errors import ArchwrightError
 from archwright.problem import Architecture, Budget, Fidelity, Problem, Space
+from archwright.problem.final import RATES
+from archwright.problem.problem import STATIC
 from archwright.strategies.extrapolation import has_error
 from archwright.strategies.opening import Start
-from archwright.strategies.race import Terms
+from archwright.strategies.terms import Terms
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -98,7 +100,7 @@ def make_plan(
         full = fidelity or Fidelity(epochs)
         return Plan(full, Fidelity(full.epochs))
     first = _first_reference(problem, task) if races else None
-    if first is not None and fidelity is None and has_error(problem) and len(problem.objectives) == 1:
+    if first is not None and fidelity is None and _can_race(problem):
         terms = _race(problem, task, *first, spent, after)
         if terms is not None:
             cap = max(terms.epochs, longest(task))
@@ -118,6 +120,12 @@ def _affordable(problem: Problem, task: Task, pace: Pace) -> float:
     """Epochs that the time for searching allows for, all trials together."""
     seconds = (1 - RESERVE_SHARE) * (problem.budget.seconds or 0.0)
     return seconds * problem.workers / (pace.epoch + pace.row * len(task.valid))
+
+
+def _can_race(problem: Problem) -> bool:
+    """Whether short trainings can tell what the answer will be: by one error, with no bound on what training shows."""
+    known = all(constraint.metric in STATIC for constraint in problem.constraints)
+    return known and has_error(problem) and len(problem.objectives) == 1
 
 
 def _first_reference(problem: Problem, task: Task) -> tuple[Architecture, Pace] | None:
@@ -140,7 +148,7 @@ def _race(problem: Problem, task: Task, first: Architecture, pace: Pace, spent: 
     names = {architecture: name for name, architecture in references.items()}
     found = list(feasible(problem, references.values()))
     ending = make_ending(task, Fidelity(EPOCHS[1]), after, 0.0, problem.budget, problem.workers)
-    flops = {architecture: float(problem.costs(architecture)["flops"]) for architecture in found}
+    flops = {architecture: float(problem.graph(architecture).cost.flops) for architecture in found}
     seconds = problem.budget.seconds - spent - (START_SECONDS if problem.workers > 1 else 0.0)
     seconds -= ending.margin(problem.budget.seconds, pace.tested(problem.workers))
     planned = default_recipe(task, len(task.train), EPOCHS[1])
@@ -159,12 +167,22 @@ def _race(problem: Problem, task: Task, first: Architecture, pace: Pace, spent: 
         return None
     most = min(longest(task), max(1, round(epochs)))
     rows = min(len(task.valid), ending.measured)
-    needed = seconds * most / max(epochs, most)
+    needed = seconds if most < longest(task) else seconds * most / max(epochs, most)
     shrunk = (planned.side(0.0, side) / side) ** 2 if side else 1.0
     trial = pace.epoch * flops[start] / flops[first] * shrunk
     spare = round(seconds - needed, 3)
-    size = flops[start]
-    return Terms(names[start], size, most, longest(task), round(needed, 3), spare, round(trial, 3), OVERHEAD, rows)
+    return Terms(
+        start=names[start],
+        flops=flops[start],
+        epochs=most,
+        most=longest(task),
+        seconds=round(needed, 3),
+        spare=spare,
+        pace=round(trial, 3),
+        overhead=OVERHEAD,
+        rows=rows,
+        loss=problem.objectives[0].metric not in RATES | {"r2"},
+    )
 
 
 def openers(problem: Problem, most: int) -> tuple[Start, ...]:
@@ -181,13 +199,13 @@ def openers(problem: Problem, most: int) -> tuple[Start, ...]:
         return ()
     rng = np.random.default_rng([problem.seed, 2**31])
     drawn = feasible(problem, (problem.space.sample(rng) for _ in range(DRAWN)))
-    sizes = sorted(float(problem.costs(architecture)["flops"]) for architecture in drawn)
+    sizes = sorted(float(problem.graph(architecture).cost.flops) for architecture in drawn)
     usual = sizes[len(sizes) // 2] if sizes else 1.0
     families: dict[str, list[Architecture]] = {}
     for architecture in found:
         families.setdefault(family(names[architecture]), []).append(architecture)
     chosen = [
-        min(members, key=lambda one: abs(math.log(max(float(problem.costs(one)["flops"]), 1.0) / usual)))
+        min(members, key=lambda one: abs(math.log(max(float(problem.graph(one).cost.flops), 1.0) / usual)))
         for members in families.values()
     ]
     return tuple(Start(one, {"by": "reference", "reference": names[one]}) for one in chosen[:most])

@@ -82,7 +82,7 @@ def supported_epochs(trial: Trial, problem: Problem, most: int, trials: Iterable
 
 
 def _longer_is_no_use(trial: Trial, problem: Problem, own: float, trials: Iterable[Trial]) -> bool:
-    """Whether longer trainings of the same network were no better; if it had none, those of most other networks."""
+    """Whether longer trainings of the same network were no better; if it had none, those of two others at least and of most."""
     gains: dict[bool, list[bool]] = {True: [], False: []}
     reached: dict[Architecture, dict[float, float]] = {}
     for other in trials:
@@ -93,8 +93,10 @@ def _longer_is_no_use(trial: Trial, problem: Problem, own: float, trials: Iterab
         longer = [score for cost, score in scores.items() if cost > own]
         if own in scores and longer:
             gains[architecture == trial.proposal.architecture].append(max(longer) > scores[own])
-    told = gains[True] or gains[False]
-    return bool(told) and sum(told) < len(told) / 2
+    if gains[True]:
+        return not gains[True][0]
+    no_better = gains[False].count(False)
+    return no_better > max(1, len(gains[False]) - no_better)
 
 
 def loss_curve(trial: Trial) -> list[tuple[int, float]] | None:

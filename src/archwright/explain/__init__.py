@@ -1,6 +1,6 @@
 """Explanations of a run, computed from its trials alone: no torch, no clock, no randomness of its own."""
 
-from archwright.explain.controls import Control, controls, show_controls, weighed
+from archwright.explain.controls import NOTHING_MORE, Control, controls, show_controls, weighed
 from archwright.explain.importance import Importance, Mattered, Option, importance
 from archwright.explain.lineage import Edit, Explanation, Step, headline, show_gain, why
 from archwright.explain.one_shot import Audit, agreement, audit
@@ -21,6 +21,7 @@ from archwright.explain.trials import (
 )
 
 __all__ = [
+    "NOTHING_MORE",
     "SCORED",
     "Audit",
     "Control",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -10,6 +11,9 @@ import msgspec
 from archwright.explain.trials import fidelity, metric_value, show_fidelity
 from archwright.problem import BASELINE, Fidelity, Problem, Trial, purpose
 from archwright.problem.final import show
+
+NOTHING_MORE = "the strategy has nothing more to propose"
+"""Why a search ended that its strategy ended: in a race, because no step was worth its time."""
 
 
 class Control(msgspec.Struct, frozen=True):
@@ -111,12 +115,13 @@ def show_controls(found: Iterable[Control]) -> str:
     )
 
 
-def weighed(trials: Iterable[Trial], problem: Problem) -> tuple[str, ...]:
+def weighed(trials: Iterable[Trial], problem: Problem, ended: str | None) -> tuple[str, ...]:
     """Return what a race weighed: what its steps were expected to gain, and what their time cost the answer.
 
     Args:
         trials: Of the run.
         problem: Its setting ``race`` says what the answer's training had.
+        ended: Why the search ended, if it did.
     """
     race = problem.settings.get("race")
     if race is None:
@@ -124,12 +129,15 @@ def weighed(trials: Iterable[Trial], problem: Problem) -> tuple[str, ...]:
     steps = [trial.proposal.why for trial in trials if "expected_gain" in trial.proposal.why]
     networks = len({trial.proposal.architecture for trial in trials if purpose(trial) == "search"})
     begun = f"Time: {race['epochs']} epochs of {race['start']} in all"
+    by_itself = ended is not None and ended.startswith(NOTHING_MORE)
     if not steps:
-        return (
-            f"{begun}; the answer's training had all of it, for a further network would have cost more than it gains.",
+        said = (
+            "a further network would have cost more than it gains" if by_itself else "there was time for no comparison"
         )
-    gain, cost = (100 * sum(float(why[key]) for why in steps) for key in ("expected_gain", "cost"))
+        return (f"{begun}; {said}.",)
+    gain, cost = (sum(float(why[key]) for why in steps) for key in ("expected_gain", "cost"))
+    last = "; the next would have cost more than it gains" if by_itself else ""
     return (
         f"{begun}. {networks} networks and {len(steps)} steps of the search were expected to lower the error by "
-        f"{gain:.1f}% and cost the answer's training {cost:.1f}%; the next would have cost more than it gains.",
+        f"{-math.expm1(-gain):.1%} and cost the answer's training {-math.expm1(-cost):.1%} of it{last}.",
     )

@@ -14,7 +14,8 @@ from archwright.problem.settings import Budget, Constraint, Objective
 
 LATENCY = "latency_ms"
 """The metric that a latency table gives."""
-_STATIC = frozenset({*Cost.__struct_fields__, LATENCY})
+STATIC = frozenset({*Cost.__struct_fields__, LATENCY})
+"""Metrics that are known before training."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Problem:
 
     def feasible(self, architecture: Architecture) -> bool:
         """Whether the architecture satisfies every constraint that is known before training; one whose latency a table does not tell does not."""
-        static = [constraint for constraint in self.constraints if constraint.metric in _STATIC]
+        static = [constraint for constraint in self.constraints if constraint.metric in STATIC]
         if not static:
             return True
         self.graph(architecture)  # a network that cannot be is an error, a latency that is not known is not

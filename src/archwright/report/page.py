@@ -78,7 +78,7 @@ def page(
     return {
         "title": name or header.task or problem.space.name,
         "subtitle": _subtitle(header, trials, problem, ended),
-        "hero": _hero(header, trials, problem, final, chosen),
+        "hero": _hero(header, trials, problem, final, chosen, ended),
         "tiles": _tiles(trials, problem, final, chosen, seconds),
         "metrics": _metrics(final),
         "has_baseline": bool(final and final.baseline_test),
@@ -112,7 +112,12 @@ def _subtitle(header: Header, trials: Sequence[Trial], problem: Problem, ended: 
 
 
 def _hero(
-    header: Header, trials: Sequence[Trial], problem: Problem, final: FinalRecord | None, chosen: Trial | None
+    header: Header,
+    trials: Sequence[Trial],
+    problem: Problem,
+    final: FinalRecord | None,
+    chosen: Trial | None,
+    ended: str | None,
 ) -> dict[str, Any]:
     metric = problem.objectives[0].metric
     if final is not None and final.metric in final.test:
@@ -127,7 +132,7 @@ def _hero(
         if final.comparison is not None:
             tone = {"better": "good", "worse": "bad", "tie": ""}[final.comparison.verdict]
             verdict = sections.sentence(final.comparison.text("The search", "random"))
-        note = " ".join(weighed(trials, problem))
+        note = " ".join(weighed(trials, problem, ended))
         if final.baseline_trial == final.trial:
             note = "The chosen network comes from the random baseline."
         if final.against_single is not None:

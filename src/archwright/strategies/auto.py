@@ -16,8 +16,9 @@ from archwright.strategies.evidence import kendall
 from archwright.strategies.extrapolation import with_expected_score
 from archwright.strategies.guided import Guided
 from archwright.strategies.plan import Amount, Plan, Speed, Timing, cost, limits, make_plan, typical
-from archwright.strategies.race import RaceState, Terms
+from archwright.strategies.race import RaceState
 from archwright.strategies.rungs import Rungs, RungsState, ladder, promoted_from
+from archwright.strategies.terms import Terms
 
 ETA = 3
 RUNGS = 4

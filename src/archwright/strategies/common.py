@@ -103,12 +103,12 @@ def mutate_sized(
         sizes: Least and most FLOPs, relative to the parent's.
         avoid: Architectures that are not returned.
     """
-    size = max(1.0, float(problem.costs(parent)["flops"]))
+    size = max(1.0, float(problem.graph(parent).cost.flops))
     for _ in range(SIZED_TRIES):
         drawn = mutate_feasible(problem, parent, rng, avoid=avoid)
         if drawn is None or drawn in avoid:
             return None
-        if sizes[0] <= float(problem.costs(drawn)["flops"]) / size <= sizes[1]:
+        if sizes[0] <= problem.graph(drawn).cost.flops / size <= sizes[1]:
             return drawn
     return None
 

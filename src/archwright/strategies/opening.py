@@ -12,8 +12,8 @@ from archwright.problem import Architecture, Problem, Proposal, Strategy
 
 START: Final = "start"
 """What the ``why["by"]`` of a trial says that a user gave to start with."""
-_PLACES: Final = ("rung", "bracket")
-"""Reasons by which strategies of several fidelities know where a trial belongs."""
+_PLACES: Final = ("rung", "bracket", "level", "whole")
+"""Reasons by which strategies of several fidelities know where a trial belongs, and how it is trained."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -39,4 +39,8 @@ def opening(strategy: Strategy, problem: Problem, starts: Iterable[Start]) -> tu
     first = strategy.ask(strategy.init(problem), problem, np.random.default_rng([problem.seed, 0]))
     fidelity = problem.fidelity if first is None else first.fidelity or problem.fidelity
     places: dict[str, Any] = {} if first is None else {key: first.why[key] for key in _PLACES if key in first.why}
+    if len(starts) > 1 and "whole" in places:  # they are compared with each other, whatever the first proposal is for
+        places["whole"] = True
+    elif first is not None and first.why.get("probe"):
+        places["probe"] = True
     return tuple(Proposal(start.architecture, fidelity, why={**start.why, **places}) for start in starts)

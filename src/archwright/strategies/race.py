@@ -15,75 +15,22 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from archwright.problem import Architecture, Fidelity, Problem, Proposal, Trial
+from archwright.errors import ArchwrightError
+from archwright.problem import Architecture, Problem, Proposal, Trial
 from archwright.strategies.common import edit, mutate_sized, sample_feasible
 from archwright.strategies.extrapolation import CURVE, error, training_seconds
+from archwright.strategies.terms import Terms
 
-ETA = 3
-"""Factor between the epochs of two levels."""
-LEVELS = 4
-"""Levels at most; the highest is the whole training of the answer."""
 OTHER = (0.06, 0.1)
 """Mean and deviation of a further reference's log error, relative to that of the first."""
 MUTANT = (0.02, 0.08)
 """The same of a mutant, relative to its parent, before the run has shown how far mutants differ ..."""
 EVIDENCE = 4
 """... and how many mutants it takes until that counts as much."""
+MUTANTS = 4
+"""Mutants of which the one with the largest net gain enters, so that no race ends by one expensive draw."""
 SIZES = (0.4, 1.7)
 """Least and most FLOPs of a mutant, relative to those of its parent."""
-
-
-class Terms(msgspec.Struct, frozen=True):
-    """What a race is about: the problem's setting ``race``.
-
-    Attributes:
-        start: Name of the reference to begin with.
-        flops: Its FLOPs.
-        epochs: Epochs of its training as the answer, if no time is spent on searching.
-        most: Epochs of the longest training that can be of use.
-        seconds: Seconds that this training takes.
-        spare: Seconds beyond these.
-        pace: Seconds of an epoch of a trial of it.
-        overhead: Seconds that a trial takes beyond its training.
-        rows: Validation rows of a trial.
-    """
-
-    start: str
-    flops: float
-    epochs: int
-    most: int
-    seconds: float
-    spare: float
-    pace: float
-    overhead: float
-    rows: int
-
-    @classmethod
-    def of(cls, problem: Problem) -> Terms | None:
-        """Return the terms of a problem; ``None`` if there is time for whole trainings."""
-        found = problem.settings.get("race")
-        return None if found is None else msgspec.convert(found, cls)
-
-    def with_seconds(self, more: float) -> Terms:
-        """Return the terms if there is more time than planned: more epochs, up to the most, then time to spare."""
-        total, epoch = self.seconds + self.spare + more, self.seconds / self.epochs
-        epochs = max(1, min(self.most, round(total / epoch)))
-        needed = total if epochs < self.most else min(total, epochs * epoch)
-        return msgspec.structs.replace(self, seconds=round(needed, 3), spare=round(total - needed, 3), epochs=epochs)
-
-    @property
-    def levels(self) -> tuple[Fidelity, ...]:
-        """The trainings of candidates, the shortest first.
-
-        >>> [level.epochs for level in Terms("resnet", 1e6, 54, 60, 500.0, 0.0, 8.0, 2.0, 1500).levels]
-        [2, 6, 18, 54]
-        >>> Terms("resnet", 1e6, 3, 60, 100.0, 0.0, 16.0, 2.0, 1500).levels[:2]
-        (Fidelity(epochs=1, share=0.11), Fidelity(epochs=1, share=0.33))
-        """
-        lengths = [self.epochs / ETA**power for power in reversed(range(LEVELS))]
-        return tuple(
-            Fidelity(1, round(max(0.02, length), 2)) if length < 1.0 else Fidelity(round(length)) for length in lengths
-        )
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -101,6 +48,7 @@ class Candidate(msgspec.Struct, frozen=True):
         pace: Seconds of an epoch of training.
         overhead: Seconds that its latest trial took beyond its training.
         probe: Whether its trial was the beginning of the answer's training.
+        start: Whether it is the reference that the terms begin with.
         running: Whether its latest trial runs.
     """
 
@@ -115,6 +63,7 @@ class Candidate(msgspec.Struct, frozen=True):
     pace: float = 0.0
     overhead: float = 0.0
     probe: bool = False
+    start: bool = False
     running: bool = True
 
 
@@ -161,7 +110,7 @@ def tell(state: RaceState, problem: Problem, trial: Trial) -> RaceState:
     place, heard = places.get(trial.proposal.architecture), max(state.heard, trial.id)
     if trial.id > state.heard:
         place = len(candidates) if place is None else place
-        candidates[place : place + 1] = [_started(state, place, trial)]
+        candidates[place : place + 1] = [_started(state, place, problem, trial)]
     if trial.done and place is not None and candidates[place].running and candidates[place].trial == trial.id:
         candidates[place] = _ended(candidates[place], problem, trial)
         spent = 0.0 if trial.status == "duplicate" else trial.seconds
@@ -169,14 +118,16 @@ def tell(state: RaceState, problem: Problem, trial: Trial) -> RaceState:
     return RaceState(tuple(candidates), state.spent, heard)
 
 
-def _started(state: RaceState, place: int, trial: Trial) -> Candidate:
+def _started(state: RaceState, place: int, problem: Problem, trial: Trial) -> Candidate:
     level = trial.proposal.why.get("level")
     level = level if isinstance(level, int) else 0
     if place < len(state.candidates):
         return msgspec.structs.replace(state.candidates[place], trial=trial.id, level=level, running=True)
     parents = (index for index, known in enumerate(state.candidates) if known.trial == trial.proposal.parent)
     probe = bool(trial.proposal.why.get("probe"))
-    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), level, probe=probe)
+    terms = Terms.of(problem)
+    start = terms is not None and trial.proposal.why.get("reference") == terms.start
+    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), level, probe=probe, start=start)
 
 
 def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
@@ -184,7 +135,7 @@ def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
     ended = msgspec.structs.replace(known, running=False)
     if trial.status == "stopped" and trial.proposal.parent is not None and known.error is not None:
         return msgspec.structs.replace(ended, trial=trial.proposal.parent, level=known.level - 1)
-    if trial.status not in ("finished", "duplicate") or found is None or problem.score(trial) is None:
+    if trial.status != "finished" or found is None or problem.score(trial) is None:  # twins of others leave, too
         return msgspec.structs.replace(ended, error=None)
     seconds = training_seconds(trial)
     pace = trial.seconds / fidelity.cost if seconds is None else seconds / fidelity.share
@@ -206,17 +157,19 @@ def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generat
         compared = worth_comparing(problem, terms)
         if running >= (workers if compared else 1):
             return None
-        first = next(_newcomers(state, problem, terms, None, rng))
-        if compared:
+        first = next(_newcomers(state, problem, terms, None, rng), None)
+        if compared or first is None:
             return first
         return msgspec.structs.replace(first, why={**first.why, "whole": False, "probe": True})
     if any(state.candidates[place].probe for place in believed):
         return None
     best = min(believed, key=lambda place: believed[place].mean)
-    steps = [
-        *_promotions(state, problem, terms, believed),
-        _entry(state, problem, terms, believed, next(_newcomers(state, problem, terms, best, rng))),
-    ]
+    newcomers = [_entry(state, problem, terms, believed, new) for new in _newcomers(state, problem, terms, best, rng)]
+    mutants = [step for step in newcomers if (step.proposal.parent is not None) == bool(len(state.candidates) % 2)]
+    paying = [step for step in mutants if step.gain > step.cost]  # mutants and others in turn, as far as they pay
+    steps = [*_promotions(state, problem, terms, believed), *(paying or newcomers)]
+    if not steps:
+        return None
     step = max(steps, key=lambda step: step.gain - step.cost)
     if step.gain <= step.cost:
         return None
@@ -280,7 +233,7 @@ def _judged(state: RaceState, terms: Terms, workers: int) -> tuple[dict[int, Bel
             continue
         longer = 0.0 if _ended_at(state, candidate) else _epochs(state, candidate, terms, workers)
         epochs = max(candidate.trained, longer)
-        now = math.log(max(candidate.error, 0.5 / terms.rows))
+        now = math.log(max(candidate.error, 1e-12 if terms.loss else 0.5 / terms.rows))
         mean = now - CURVE.gain(candidate.trained, epochs)
         noise = _noise(candidate.error, candidate.trained, epochs, terms)
         if found:
@@ -308,16 +261,22 @@ def _prior(parent: int | None, believed: Mapping[int, Belief], seen: Sequence[fl
 
 
 def _noise(error: float, trained: float, epochs: float, terms: Terms) -> float:
-    """Deviation of a prediction: that of the curve, and that of a rate on so many rows."""
-    rate = min(max(error, 0.5 / terms.rows), 0.9)
+    """Deviation of a prediction: that of the curve, and that of a rate on so many rows; of a loss as if it were a half."""
+    rate = 0.5 if terms.loss else min(max(error, 0.5 / terms.rows), 0.9)
     return math.hypot(CURVE.deviation(trained, epochs), math.sqrt((1.0 - rate) / (rate * terms.rows)))
 
 
 def _epochs(state: RaceState, candidate: Candidate, terms: Terms, workers: int) -> float:
-    """Epochs that there is time for, by the speed of a trial relative to that of the first."""
-    pace = next((known.pace for known in state.candidates if known.pace), candidate.pace)
+    """Epochs that there is time for, by the speed of a trial relative to that of the start."""
+    pace, _ = _start_pace(state, terms)
     share = seconds_left(state, terms, workers) / terms.seconds
     return terms.epochs * share * pace / max(candidate.pace, 1e-9)
+
+
+def _start_pace(state: RaceState, terms: Terms) -> tuple[float, float]:
+    """Seconds of an epoch of a trial of the start, and those beyond: as seen, else as planned."""
+    seen = ((known.pace, known.overhead) for known in state.candidates if known.start and known.pace)
+    return next(seen, (terms.pace, terms.overhead))
 
 
 def _cost(state: RaceState, terms: Terms, workers: int, seconds: float, epochs: float) -> float:
@@ -342,7 +301,8 @@ def _promotions(state: RaceState, problem: Problem, terms: Terms, believed: Mapp
     order = sorted(believed, key=lambda place: believed[place].mean)
     for place in order[: 2 * problem.workers]:
         candidate, belief = state.candidates[place], believed[place]
-        level = candidate.level + 1
+        longer = (place for place, known in enumerate(terms.levels) if known.cost > candidate.trained)
+        level = next(longer, len(terms.levels))
         rival = next((other for other in order if other != place), None)
         if candidate.running or _ended_at(state, candidate) or rival is None or level >= len(terms.levels):
             continue
@@ -366,10 +326,10 @@ def _entry(
     parents = (place for place, known in enumerate(state.candidates) if known.trial == proposal.parent)
     expected, spread = _prior(next(parents, None), believed, _judged(state, terms, problem.workers)[1])
     best = min(believed.values(), key=lambda belief: belief.mean)
-    slower = float(problem.costs(proposal.architecture)["flops"]) / terms.flops
-    pace, overhead = next(
-        ((known.pace, known.overhead) for known in state.candidates if known.pace), (terms.pace, terms.overhead)
-    )
+    slower = problem.graph(proposal.architecture).cost.flops / terms.flops
+    pace, overhead = _start_pace(state, terms)
+    if slower > 1.0 and proposal.parent is None:  # it has fewer epochs; a mutant's parent is about as slow
+        expected += CURVE.gain(best.epochs / slower, best.epochs)
     trained = terms.levels[0].cost
     noise = _noise(math.exp(min(expected, -1e-3)), trained, max(best.epochs / slower, trained), terms)
     gain = _improvement(expected - best.mean, spread**2 / math.hypot(spread, noise))
@@ -380,19 +340,31 @@ def _entry(
 def _newcomers(
     state: RaceState, problem: Problem, terms: Terms, best: int | None, rng: np.random.Generator
 ) -> Iterator[Proposal]:
-    """What could enter next: the start, mutants of the best and other references in turn, random draws in the end."""
+    """What could enter next: mutants of the best, and the other references, the start first; else a random draw."""
     known = {candidate.architecture for candidate in state.candidates}
     references: Mapping[str, Architecture] = getattr(problem.space, "references", {})
-    short = terms.levels[0]
-    left = [name for name in sorted(references, key=lambda name: name != terms.start) if references[name] not in known]
-    left = [name for name in left if problem.feasible(references[name])]
-    parent = None if best is None else state.candidates[best]
-    if parent is not None and len(state.candidates) % 2:
+    short, any_left = terms.levels[0], False
+    for _ in range(MUTANTS if best is not None else 0):
+        parent = state.candidates[best or 0]
         mutant = mutate_sized(problem, parent.architecture, rng, SIZES, avoid=known)
-        if mutant is not None:
+        if mutant is not None and _possible(problem, mutant):
+            any_left, known = True, {*known, mutant}
             why = {"by": "mutation", "edit": edit(problem, parent.architecture, mutant), "level": 0, "whole": True}
             yield Proposal(mutant, short, parent.trial, why)
-    for name in left:
-        yield Proposal(references[name], short, why={"by": "reference", "reference": name, "level": 0, "whole": True})
-    drawn = sample_feasible(problem, rng, avoid=known)
-    yield Proposal(drawn, short, why={"by": "random", "level": 0, "whole": True})
+    for name in sorted(references, key=lambda name: name != terms.start):
+        if references[name] not in known and _possible(problem, references[name]):
+            any_left = True
+            why = {"by": "reference", "reference": name, "level": 0, "whole": True}
+            yield Proposal(references[name], short, why=why)
+    drawn = None if any_left else sample_feasible(problem, rng, avoid=known)
+    if drawn is not None and drawn not in known:
+        yield Proposal(drawn, short, why={"by": "random", "level": 0, "whole": True})
+
+
+def _possible(problem: Problem, architecture: Architecture) -> bool:
+    """Whether a network can be built and satisfies the constraints that are known before training."""
+    try:
+        problem.graph(architecture)
+        return problem.feasible(architecture)
+    except ArchwrightError:
+        return False
