@@ -11,7 +11,7 @@ import archwright as aw
 from archwright.engine import plan
 from archwright.engine.clock import Pace
 from archwright.engine.plan import family, first_references, make_plan, openers, trained_controls
-from archwright.problem import Fidelity
+from archwright.problem import Constraint, Fidelity
 from archwright.space import OUTPUTS, chain, choice, get_space, op
 from archwright.strategies.terms import Terms
 from archwright.tasks import load_task
@@ -147,3 +147,19 @@ def test_references_take_a_quarter_of_the_trials_at_most(trials, epochs):
         assert 0 <= found <= plan.REFERENCES
         assert found <= 0.25 * (budget.trials or math.inf)
         assert found <= 0.25 * (budget.epochs or math.inf) / 10
+
+
+@pytest.mark.parametrize(("bound", "races"), [("accuracy>=0.6", False), ("latency_ms<=5", True), ("params<=1e9", True)])
+def test_short_trainings_cannot_race_for_an_accuracy_that_they_do_not_reach(digits, bound, races):
+    given = dataclasses.replace(problem(digits, "60s"), constraints=(Constraint.parse(bound),))
+    assert plan._can_race(given) is races
+
+
+@given(st.floats(0.05, 30.0), st.floats(60.0, 3600.0))
+def test_a_race_has_time_to_spare_only_if_longer_training_is_no_use(digits, epoch, seconds):
+    with pytest.MonkeyPatch.context() as patched:
+        timed(patched, epoch)
+        patched.setattr(plan, "LEAST_EPOCHS", 10**6)
+        found = make_plan(problem(digits, f"{seconds}s"), digits, 0.0, 0.0, races=True)
+    terms = found.notes["race"]
+    assert terms["spare"] == 0 or terms["epochs"] == terms["most"]

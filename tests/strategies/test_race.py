@@ -374,3 +374,22 @@ def test_curves_that_ended_for_two_others_end_that_of_a_third():
     gained = (candidate(3, 0.1, 14.0), candidate(4, 0.1, 14.0))
     still = msgspec.structs.replace(two, candidates=(*two.candidates, *gained))
     assert beliefs(still, terms(14, 600.0), 1)[2].epochs > 5, "as many were better"
+
+
+def test_with_much_more_time_the_beginning_of_the_answer_s_training_is_compared_like_others():
+    short = terms(1, 20.0, most=60)
+    long = short.with_seconds(4000.0)
+    before, after = problem(short), problem(long)
+    assert not race.worth_comparing(before, short)
+    assert race.worth_comparing(after, long)
+    state, rng = RaceState(), np.random.default_rng(0)
+    first = race.ask(state, before, short, rng)
+    assert first.why["probe"]
+    measured = Measurement({"accuracy": 0.6}, 1, 1.0)
+    for status, values in (("running", ()), ("finished", (measured,))):
+        state = race.tell(state, before, Trial(0, first, status, values, seconds=1.0))
+    assert race.ask(state, before, short, rng) is None
+    again = race.ask(state, after, long, rng)
+    assert (again.architecture, again.why["whole"], again.fidelity) == (first.architecture, True, long.levels[0])
+    state = race.tell(state, after, Trial(1, again))
+    assert (state.candidates[0].probe, state.candidates[0].error) == (False, None)

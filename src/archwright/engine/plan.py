@@ -90,7 +90,7 @@ def make_plan(
         spent: Seconds since the start.
         after: Seconds wanted for what follows the search.
         fidelity: What the user wants a trial to train, if anything.
-        races: Whether trials can be the first part of the answer's training.
+        races: Whether the strategy can do with time for one long training.
     """
     budget, rows = problem.budget, len(task.train)
     if budget.seconds is None:

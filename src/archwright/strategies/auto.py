@@ -93,11 +93,11 @@ class Auto:
     Under a limit in trials alone a short trial costs as much as a long one, so that all are long and there is no halving.
 
     If there is time for a few trainings only, all of this gives way to a race (:mod:`archwright.strategies.race`): the
-    space's references and mutants of the best run the first part of the training that the answer will have, for as
+    space's references and mutants of the best are compared by short whole trainings, for as
     long as that is expected to gain more than the same time adds to the answer.
 
     Attributes:
-        races: Whether it can do with the first part of the answer's training.
+        races: Whether it can do with time for one long training.
     """
 
     name = "auto"

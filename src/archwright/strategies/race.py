@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from archwright.errors import ArchwrightError
-from archwright.problem import Architecture, Problem, Proposal, Trial
+from archwright.problem import Architecture, Fidelity, Problem, Proposal, Trial
 from archwright.strategies.common import edit, mutate_sized, sample_feasible
 from archwright.strategies.extrapolation import CURVE, error, training_seconds
 from archwright.strategies.terms import Terms
@@ -121,7 +121,7 @@ def tell(state: RaceState, problem: Problem, trial: Trial) -> RaceState:
 def _started(state: RaceState, place: int, problem: Problem, trial: Trial) -> Candidate:
     level = trial.proposal.why.get("level")
     level = level if isinstance(level, int) else 0
-    if place < len(state.candidates):
+    if place < len(state.candidates) and not state.candidates[place].probe:
         return msgspec.structs.replace(state.candidates[place], trial=trial.id, level=level, running=True)
     parents = (index for index, known in enumerate(state.candidates) if known.trial == trial.proposal.parent)
     probe = bool(trial.proposal.why.get("probe"))
@@ -137,12 +137,20 @@ def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
         return msgspec.structs.replace(ended, trial=trial.proposal.parent, level=known.level - 1)
     if trial.status != "finished" or found is None or problem.score(trial) is None:  # twins of others leave, too
         return msgspec.structs.replace(ended, error=None)
-    seconds = training_seconds(trial)
-    pace = trial.seconds / fidelity.cost if seconds is None else seconds / fidelity.share
+    pace = _pace(trial, fidelity)
     timed = msgspec.structs.replace(ended, pace=pace, overhead=max(0.0, trial.seconds - pace * fidelity.cost))
     if known.error is not None and known.error <= found:
         return msgspec.structs.replace(timed, settled=True)
     return msgspec.structs.replace(timed, best=trial.id, error=found, trained=fidelity.cost)
+
+
+def _pace(trial: Trial, fidelity: Fidelity) -> float:
+    """Seconds of an epoch over all the data: the mean of a whole schedule, for pictures may grow on its way."""
+    notes = [float(one.notes["training"]) for one in trial.measurements if "training" in one.notes]
+    if trial.proposal.why.get("whole") and notes and len(notes) == len(trial.measurements):
+        return sum(notes) / fidelity.cost
+    seconds = training_seconds(trial)
+    return trial.seconds / fidelity.cost if seconds is None else seconds / fidelity.share
 
 
 def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generator) -> Proposal | None:
@@ -161,7 +169,11 @@ def ask(state: RaceState, problem: Problem, terms: Terms, rng: np.random.Generat
         if compared or first is None:
             return first
         return msgspec.structs.replace(first, why={**first.why, "whole": False, "probe": True})
-    if any(state.candidates[place].probe for place in believed):
+    begun = [state.candidates[place] for place in believed if state.candidates[place].probe]
+    if begun and worth_comparing(problem, terms):  # there is more time by now: it is compared like the others
+        why = {"by": "promotion", "level": 0, "whole": True}
+        return Proposal(begun[0].architecture, terms.levels[0], begun[0].trial, why)
+    if begun:
         return None
     best = min(believed, key=lambda place: believed[place].mean)
     newcomers = [_entry(state, problem, terms, believed, new) for new in _newcomers(state, problem, terms, best, rng)]
