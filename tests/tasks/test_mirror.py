@@ -20,7 +20,24 @@ def test_digits_are_told_from_things():
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_few_pictures_are_survived(count):
-    assert mirrors(np.zeros((count, 1, 5, 9), "float32"), np.zeros(count, int)) in (True, False)
+    assert not mirrors(np.zeros((count, 1, 5, 9), "float32"), np.zeros(count, int))
+
+
+def test_one_pair_of_sided_classes_among_many_is_enough():
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 10, 3000)
+    kinds = rng.random((10, 1, 16, 16))
+    kinds[:9] += kinds[:9, :, :, ::-1]
+    kinds[9] = kinds[8] = 2 * rng.random((1, 16, 16))
+    kinds[9] = kinds[8][..., ::-1]
+    x = (kinds[y] + 0.1 * rng.standard_normal((3000, 1, 16, 16))).astype("float32")
+    assert not mirrors(x, y)
+    assert mirrors(x[y < 8], y[y < 8])
+
+
+def test_if_neighbours_say_nothing_of_the_class_nothing_is_mirrored():
+    rng = np.random.default_rng(3)
+    assert not mirrors(rng.random((2000, 1, 16, 16)).astype("float32"), rng.integers(0, 4, 2000))
 
 
 def test_numbered_classes_of_things_are_mirrored():

@@ -13,7 +13,7 @@ from typing import Any, Final
 import archwright
 from archwright.problem import Strategy
 
-_FACES: Final = ("bench", "cli", "explain", "export", "ledger", "report", "sklearn.py", "testing")
+_FACES: Final = ("bench", "cli", "export", "ledger", "report", "sklearn.py", "testing")
 """Parts of archwright that do not change the answer of a search."""
 
 

@@ -186,7 +186,8 @@ class Contestant:
         self.kill()  # whatever it left running
         lines = (self.place / "output.txt").read_text(encoding="utf-8", errors="replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "(nothing)")
-        answer = _answer(last) if self._process.returncode == 0 else {}
+        told = (_answer(line) for line in reversed(lines) if self._process.returncode == 0)
+        answer = next((found for found in told if self.entry.case.metric in found), {})
         if self.entry.case.metric not in answer:
             raise EvaluationError(f"{last} (More in {self.place / 'output.txt'}.)")
         final = {f"test {self.entry.case.metric}": answer.pop(self.entry.case.metric), **answer}

@@ -246,11 +246,7 @@ def resume(
 
 
 def _changes(settings: Settings, budget: str | float | Budget | None, workers: int | None, run: Run) -> dict[str, Any]:
-    """What a session changes of the settings; more time is more time for searching.
-
-    Raises:
-        BudgetError: If a race, which is about seconds, is to go on without a limit of them.
-    """
+    """What a session changes of the settings; more time is more time for searching."""
     limit = Budget.parse(budget) if budget is not None else settings.budget
     changes: dict[str, Any] = {}
     if workers is not None and workers != settings.workers:
@@ -258,11 +254,8 @@ def _changes(settings: Settings, budget: str | float | Budget | None, workers: i
     if limit != settings.budget:
         changes["budget"] = limit
         before = settings.budget.seconds
-        if limit.seconds is None and "race" in settings.notes:
-            raise BudgetError(
-                f"Got the budget '{limit}' for the run '{run.name}', which weighs networks against seconds; "
-                "expected a time, such as 30m. For a search by trials start a new run."
-            )
+        if limit.seconds is None and "race" in settings.notes:  # without a limit the answer's training is as planned
+            changes["final"] = Fidelity(settings.notes["race"]["epochs"])
         if limit.seconds is not None and before is not None and "search_seconds" in settings.notes:
             notes = {**settings.notes}
             notes["search_seconds"] += limit.seconds - before

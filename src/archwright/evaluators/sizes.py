@@ -58,7 +58,7 @@ def _takes(module: nn.Module, sample: Tensor, size: tuple[int, int] | None) -> b
         with torch.no_grad():
             shrunk = module(sample.new_zeros(*sample.shape[:2], *size))
             return bool(shrunk.shape == module(sample).shape)
-    except (RuntimeError, ValueError):
+    except Exception:  # a module of the user's own may refuse a size in any way
         return False
     finally:
         module.train(training)

@@ -10,14 +10,17 @@ SIDE = 8
 QUERIES, KNOWN = 2000, 6000
 """Pictures that are looked up, and among how many."""
 KEPT = 0.75
-"""Share of the agreement between neighbours' classes that mirrored pictures must keep."""
+"""Share of the agreement between neighbours' classes, beyond chance, that mirrored pictures must keep."""
+DEVIATIONS = 3.0
+"""Standard deviations from which an agreement is no chance, and a class that lost half of its own is no accident."""
 
 
 def mirrors(x: NDArray[np.float32], y: NDArray[np.generic]) -> bool:
     """Return whether mirrored pictures look like those of their own class.
 
     Every picture's nearest neighbour among others is looked up, once as it is and once mirrored. Photos of things find
-    a neighbour of their class as often; digits, letters and sides do not.
+    a neighbour of their class as often; digits, letters and sides do not. One class that clearly does not is enough
+    (turn left among many signs), and so is data in which neighbours say nothing of the class.
 
     Args:
         x: Pictures ``(n, C, H, W)``.
@@ -33,11 +36,21 @@ def mirrors(x: NDArray[np.float32], y: NDArray[np.generic]) -> bool:
         return False
     index = NearestNeighbors(n_neighbors=1).fit(_small(x[known]))
 
-    def agreement(pictures: NDArray[np.float32]) -> float:
+    def hits(pictures: NDArray[np.float32]) -> NDArray[np.bool_]:
         found = index.kneighbors(_small(pictures), return_distance=False)[:, 0]
-        return float(np.mean(y[known][found] == y[queries]))
+        same: NDArray[np.bool_] = y[known][found] == y[queries]
+        return same
 
-    return agreement(x[queries][..., ::-1]) >= KEPT * agreement(x[queries])
+    plain, mirrored = hits(x[queries]), hits(x[queries][..., ::-1])
+    shares = np.unique(y[rows], return_counts=True)[1] / len(rows)
+    chance = float(np.sum(shares**2))
+    if plain.mean() - chance <= DEVIATIONS * np.sqrt(chance * (1.0 - chance) / count):
+        return False
+    for one in np.unique(y[queries]):
+        before, after = (int(found[y[queries] == one].sum()) for found in (plain, mirrored))
+        if after < before / 2 and before - after > DEVIATIONS * np.sqrt(before + after):
+            return False
+    return bool(mirrored.mean() - chance >= KEPT * (plain.mean() - chance))
 
 
 def _small(x: NDArray[np.float32]) -> NDArray[np.float32]:

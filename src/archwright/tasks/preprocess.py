@@ -269,7 +269,10 @@ def clipped(values: np.ndarray) -> np.ndarray:
 
     >>> clipped(np.array([0.0, 1.0, -1e6])).round(3).tolist()
     [0.0, 0.949, -3.0]
+    >>> clipped(np.array([1e308, -np.inf])).tolist()
+    [3.0, -3.0]
     """
+    values = np.clip(values, -1e150, 1e150)  # the products of larger ones are infinite
     bent: np.ndarray = CLIP * values / np.hypot(CLIP, values)
     return bent
 
