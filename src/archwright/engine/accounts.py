@@ -40,9 +40,10 @@ class Accounts:
         return max(0.0, cost - fidelity(self.trials[proposal.parent], self.problem).cost)
 
     def control_is_due(self, share: float, trained: Fidelity) -> bool:
-        """Whether the control has less than its share; in a race, of which a trial is a good part, even with one more.
+        """Whether the control has less than its share.
 
-        If time is limited it is a share of the seconds, for networks drawn at random may be far slower than others.
+        If time is limited it is a share of the seconds: random networks may be slow. In a race, of which a trial is a
+        good part, one more must fit in.
 
         Args:
             share: Of all trainings.
@@ -79,7 +80,7 @@ class Accounts:
             self.trained += 1
 
     def note_end(self, trial: Trial) -> None:
-        """Takes the seconds of a trial that has ended, and those of an epoch if it finished."""
+        """Takes the seconds of a trial that has ended."""
         self._running -= purpose(trial) == BASELINE
         if trial.status == "duplicate":
             return

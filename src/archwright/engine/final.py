@@ -104,7 +104,8 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
             chosen = [second, first]
             expected = [f"Trial {first.id} was expected to become the better network, but trial {second.id} did."]
     warnings = [*task.warnings, *expected, *_unmeasured(problem)]
-    again = set(trained)
+    again = {trial.proposal.why["of"] for trial in loop.of(FINAL)}
+    harmed: set[int] = set()
     outputs: dict[int, NDArray[np.float32]] = {}
     weights: dict[int, str] = {}
     for trial in chosen:
@@ -112,15 +113,16 @@ def conclude(loop: Loop, task: Task, artifacts: Artifacts, ensemble: int = 1) ->
             found = harm(problem, task, trained[trial.id], trial, artifacts)
             if harmful(found) if found is not None else _failed(problem, trained[trial.id], trial):
                 del trained[trial.id]
+                harmed.add(trial.id)
                 warnings.append(_harmed(trial, found))
         source = trained.get(trial.id, trial)
         digest = source.final.artifacts.get("checkpoint") if source.final else None
         if digest is None:
             warnings.append(f"Trial {trial.id} left no weights, so it could not be tested.")
             continue
-        if source is trial and trial.id not in again:
-            short = problem.budget.seconds is not None
-            why = "the budget left too little time to train it again" if short else "training it again failed"
+        if source is trial and trial.id not in harmed:
+            failed = trial.id in again
+            why = "training it again failed" if failed else "the budget left too little time to train it again"
             warnings.append(
                 f"Trial {trial.id} was tested with the weights of the search, trained without the validation data: {why}."
             )

@@ -123,13 +123,13 @@ def _affordable(problem: Problem, task: Task, pace: Pace) -> float:
 
 
 def _can_race(problem: Problem) -> bool:
-    """Whether short trainings can tell what the answer will be: by one error, with no bound on what training shows."""
+    """Whether networks are compared by one error alone, and bounds need no training."""
     known = all(constraint.metric in STATIC for constraint in problem.constraints)
     return known and has_error(problem) and len(problem.objectives) == 1
 
 
 def _first_reference(problem: Problem, task: Task) -> tuple[Architecture, Pace] | None:
-    """The first reference that satisfies the constraints, and its pace; ``None`` if there is none that can be trained."""
+    """The first reference that can be trained within the constraints, and its pace."""
     references: Mapping[str, Architecture] = getattr(problem.space, "references", {})
     for architecture in feasible(problem, references.values()):
         try:
@@ -140,7 +140,7 @@ def _first_reference(problem: Problem, task: Task) -> tuple[Architecture, Pace] 
 
 
 def _race(problem: Problem, task: Task, first: Architecture, pace: Pace, spent: float, after: float) -> Terms | None:
-    """The terms of a race that may begin with a reference; ``None`` if there is time for enough whole trainings."""
+    """The terms of a race; ``None`` if there is time for whole trainings."""
     from archwright.evaluators.recipe import default_recipe
 
     assert problem.budget.seconds is not None

@@ -82,7 +82,10 @@ def supported_epochs(trial: Trial, problem: Problem, most: int, trials: Iterable
 
 
 def _longer_is_no_use(trial: Trial, problem: Problem, own: float, trials: Iterable[Trial]) -> bool:
-    """Whether longer trainings of the same network were no better; if it had none, those of two others at least and of most."""
+    """Whether longer trainings were no better.
+
+    Those of the same network decide; if it had none, those of the others: two at least, and most of them.
+    """
     gains: dict[bool, list[bool]] = {True: [], False: []}
     reached: dict[Architecture, dict[float, float]] = {}
     for other in trials:

@@ -56,9 +56,11 @@ def _takes(module: nn.Module, sample: Tensor, size: tuple[int, int] | None) -> b
     module.eval()
     try:
         with torch.no_grad():
-            shrunk = module(sample.new_zeros(*sample.shape[:2], *size))
-            return bool(shrunk.shape == module(sample).shape)
-    except Exception:  # a module of the user's own may refuse a size in any way
-        return False
+            own = module(sample).shape
+            try:
+                shrunk = module(sample.new_zeros(*sample.shape[:2], *size)).shape
+            except Exception:  # a user's module may refuse a size by any error; those at its own size are raised
+                return False
+            return bool(shrunk == own)
     finally:
         module.train(training)

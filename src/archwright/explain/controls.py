@@ -13,7 +13,7 @@ from archwright.problem import BASELINE, Fidelity, Problem, Trial, purpose
 from archwright.problem.final import show
 
 NOTHING_MORE = "the strategy has nothing more to propose"
-"""Why a search ended that its strategy ended: in a race, because no step was worth its time."""
+"""Why a search ended if its strategy ended it."""
 
 
 class Control(msgspec.Struct, frozen=True):

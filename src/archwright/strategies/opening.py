@@ -13,7 +13,7 @@ from archwright.problem import Architecture, Problem, Proposal, Strategy
 START: Final = "start"
 """What the ``why["by"]`` of a trial says that a user gave to start with."""
 _PLACES: Final = ("rung", "bracket", "level", "whole")
-"""Reasons by which strategies of several fidelities know where a trial belongs, and how it is trained."""
+"""Reasons that tell where a trial belongs and how it is trained."""
 
 
 class Start(msgspec.Struct, frozen=True):

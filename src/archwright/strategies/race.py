@@ -28,7 +28,7 @@ MUTANT = (0.02, 0.08)
 EVIDENCE = 4
 """... and how many mutants it takes until that counts as much."""
 MUTANTS = 4
-"""Mutants of which the one with the largest net gain enters, so that no race ends by one expensive draw."""
+"""Mutants that are drawn at a time; the one with the largest net gain enters."""
 SIZES = (0.4, 1.7)
 """Least and most FLOPs of a mutant, relative to those of its parent."""
 
@@ -145,7 +145,10 @@ def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
 
 
 def _pace(trial: Trial, fidelity: Fidelity) -> float:
-    """Seconds of an epoch over all the data: the mean of a whole schedule, for pictures may grow on its way."""
+    """Seconds of an epoch over all the data.
+
+    It is the mean of a whole schedule, for pictures may grow on its way.
+    """
     notes = [float(one.notes["training"]) for one in trial.measurements if "training" in one.notes]
     if trial.proposal.why.get("whole") and notes and len(notes) == len(trial.measurements):
         return sum(notes) / fidelity.cost
@@ -212,7 +215,7 @@ def leader(state: RaceState, terms: Terms, workers: int) -> int | None:
 
 
 def _ended_at(state: RaceState, candidate: Candidate) -> bool:
-    """Whether a longer training of a candidate was no better, or those of two others at least and of most."""
+    """Whether longer trainings were no better: its own, or those of most others, two at least."""
     no_better = sum(other.settled and other.trained == candidate.trained for other in state.candidates)
     better = sum(other.trained > candidate.trained for other in state.candidates)
     return candidate.settled or no_better > max(1, better)
