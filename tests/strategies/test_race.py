@@ -216,7 +216,7 @@ def test_two_workers_try_more_than_one():
 
 def candidate(number, error, trained=9.0, pace=1.0, parent=None, running=False):
     network = SPACE.architecture(*np.unravel_index(number, SPACE.options))
-    return Candidate(network, number, parent, 2, number, trained, error, pace=pace, running=running)
+    return Candidate(network, number, parent, number, trained, error, pace=pace, running=running)
 
 
 def test_the_luckiest_of_short_trainings_is_not_taken_for_the_best():
@@ -275,7 +275,7 @@ def promoted(status, **changes):
 def test_a_promotion_that_was_stopped_leaves_its_network_in_the_lead():
     state, given = promoted("stopped", reason="the time for searching is up")
     assert Auto().answer(state, given) == 0
-    assert (state.candidates[0].level, state.candidates[0].running) == (0, False)
+    assert not state.candidates[0].running
     assert state.spent == pytest.approx(3.0)
 
 

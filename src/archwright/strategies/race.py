@@ -40,7 +40,6 @@ class Candidate(msgspec.Struct, frozen=True):
         architecture: Its choices.
         trial: Its latest trial.
         parent: Place of the candidate that it is a mutant of; ``None`` for a reference.
-        level: Level of its latest trial.
         best: The trial with its best result.
         trained: Epochs of that training.
         error: Its error on validation rows after these; ``None`` before the first result, or if it failed.
@@ -55,7 +54,6 @@ class Candidate(msgspec.Struct, frozen=True):
     architecture: Architecture
     trial: int
     parent: int | None
-    level: int = 0
     best: int | None = None
     trained: float = 0.0
     error: float | None = None
@@ -119,22 +117,20 @@ def tell(state: RaceState, problem: Problem, trial: Trial) -> RaceState:
 
 
 def _started(state: RaceState, place: int, problem: Problem, trial: Trial) -> Candidate:
-    level = trial.proposal.why.get("level")
-    level = level if isinstance(level, int) else 0
     if place < len(state.candidates) and not state.candidates[place].probe:
-        return msgspec.structs.replace(state.candidates[place], trial=trial.id, level=level, running=True)
+        return msgspec.structs.replace(state.candidates[place], trial=trial.id, running=True)
     parents = (index for index, known in enumerate(state.candidates) if known.trial == trial.proposal.parent)
     probe = bool(trial.proposal.why.get("probe"))
     terms = Terms.of(problem)
     start = terms is not None and trial.proposal.why.get("reference") == terms.start
-    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), level, probe=probe, start=start)
+    return Candidate(trial.proposal.architecture, trial.id, next(parents, None), probe=probe, start=start)
 
 
 def _ended(known: Candidate, problem: Problem, trial: Trial) -> Candidate:
     found, fidelity = error(trial, problem), trial.proposal.fidelity or problem.fidelity
     ended = msgspec.structs.replace(known, running=False)
     if trial.status == "stopped" and trial.proposal.parent is not None and known.error is not None:
-        return msgspec.structs.replace(ended, trial=trial.proposal.parent, level=known.level - 1)
+        return msgspec.structs.replace(ended, trial=trial.proposal.parent)
     if trial.status != "finished" or found is None or problem.score(trial) is None:  # twins of others leave, too
         return msgspec.structs.replace(ended, error=None)
     pace = _pace(trial, fidelity)
